@@ -1,0 +1,1 @@
+"""pertoken: what one token of a language model costs, and why."""

@@ -1,0 +1,1 @@
+"""Use cases; the ports they need are in ports.py."""

@@ -1,0 +1,1 @@
+"""Exact money: pure Decimal, no floats."""

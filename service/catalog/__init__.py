@@ -1,0 +1,1 @@
+"""The SQL catalog: tables, repository, snapshot, seeds, importers."""

@@ -1,0 +1,1 @@
+"""Modelled money as pure functions over NumPy arrays."""

@@ -1,0 +1,1 @@
+"""Physical numbers as pure functions over NumPy arrays: seconds, bytes, FLOP, joules."""
