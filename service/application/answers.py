@@ -1,0 +1,227 @@
+"""What an estimate answers, as frozen dataclasses of floats, exact Decimals and provenance.
+
+Modelled figures are floats; prices from rows are exact Decimals. ``api`` turns these into JSON and
+``cli`` into tables; neither computes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from service.application.requests import EstimateRequest
+
+TokenKind = Literal["uncached_input", "cached_input", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Modelled cost of one kind of token."""
+
+    kind: TokenKind
+    class_name: str | None
+    """None for the whole mix."""
+    per_million_tokens: float
+    currency: str
+    tokens_per_request: float
+    """Mean tokens of this kind in one request; 0 where the mix has none and the rate is the limit."""
+    cost_per_request: float
+    accelerator_seconds_per_million_tokens: float
+    share_by_resource: Mapping[str, float]
+    """compute, memory, network, overhead; sums to 1."""
+    share_by_component: Mapping[str, float]
+    """attention, projections, feed_forward, experts, head, collectives, host; sums to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conservation:
+    """The check that a split adds up: sum over kinds and classes of tokens x rate against the bill."""
+
+    bill_per_request: float
+    """What one request costs the payer: accelerators x price x time / utilisation."""
+    sum_per_request: float
+    relative_difference: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The steady state that the estimate describes, of one replica."""
+
+    kind: str
+    batch: float
+    """Mean sequences decoding together in one replica."""
+    concurrency: float
+    """Requests in flight, waiting and prefilling ones included."""
+    requests_per_second: float
+    replicas: int
+    utilisation: float
+    limited_by: str
+    """What keeps the batch from growing: concurrency, tpot, ttft, memory, prefill, max_batch, arrivals."""
+    prefill_step_share: float
+    """Share of steps that carry a prefill chunk."""
+    chunk_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Times a user sees, seconds, steady state."""
+
+    ttft_seconds: float
+    ttft_waiting_seconds: float
+    ttft_prefill_seconds: float
+    ttft_p99_seconds: float
+    tpot_seconds: float
+    inter_token_mixed_step_seconds: float
+    """Time of a step that also carries a prefill chunk: the tail of the inter-token latency."""
+    decode_step_seconds: float
+    end_to_end_seconds: float
+    interactivity_tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Tokens of one replica at the operating point, while it works."""
+
+    input_tokens_per_second: float
+    cached_input_tokens_per_second: float
+    output_tokens_per_second: float
+    output_tokens_per_second_per_accelerator: float
+    total_tokens_per_second_per_accelerator: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What limits one kind of step."""
+
+    step: Literal["decode", "mixed"]
+    resource: str
+    seconds: float
+    share_by_resource: Mapping[str, float]
+    mfu: float
+    mbu: float
+    flop: float
+    """Of one accelerator."""
+    memory_bytes: float
+    flop_per_byte: float
+    ridge_flop_per_byte: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on the fullest accelerator."""
+
+    capacity_bytes: float
+    usable_bytes: float
+    weights_bytes: float
+    activations_bytes: float
+    cache_bytes_per_sequence: float
+    cache_bytes: float
+    max_batch: float
+    """Sequences that fit in one replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTime:
+    """One operator class in one step."""
+
+    operator: str
+    component: str
+    decode_seconds: float
+    mixed_seconds: float
+    bound: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPriceComparison:
+    """One provider's list prices beside the modelled cost."""
+
+    provider: str
+    provider_model_id: str
+    relation: str
+    routed_from: str | None
+    currency: str
+    input_per_million: Decimal | None
+    cached_input_per_million: Decimal | None
+    cache_write_per_million: Decimal | None
+    output_per_million: Decimal | None
+    output_to_input_ratio: float | None
+    price_per_request: Decimal | None
+    """The list price of the mix's mean request; None where the currency or a meter is missing."""
+    margin: float | None
+    """1 - modelled cost / list price of the mix; None where currencies differ or the price is zero."""
+    margin_by_kind: Mapping[str, float | None]
+    breakeven_utilisation: float | None
+    """Utilisation at which the margin is zero; above 1 it cannot be reached."""
+    rank: int | None
+    valid_from: datetime
+    valid_from_basis: str
+    rows: tuple[int, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowUsed:
+    """A catalog row that the answer rests on."""
+
+    kind: str
+    key: str
+    row_id: int | None
+    revision_from: int | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    valid_from_basis: str | None
+    source: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the answer used: rows, calibration, equations, versions."""
+
+    engine_version: str
+    catalog_revision: int
+    catalog_digest: str
+    catalog_age_seconds: float
+    calibration: str
+    calibration_level: str
+    rows: tuple[RowUsed, ...]
+    equations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateAnswer:
+    """The whole answer of one estimate."""
+
+    model: str
+    accelerator: str
+    accelerators_per_replica: int
+    rates: tuple[Rate, ...]
+    """Of the mix, one of each kind: uncached_input, cached_input, output."""
+    rates_by_class: tuple[Rate, ...]
+    cost_per_request: float
+    cost_per_accelerator_hour: Decimal
+    currency: str
+    output_to_input_ratio: float
+    split: str
+    phase_increments: Mapping[str, Mapping[str, float]]
+    """Under split ``phase``: per-million rates by kind for both increments, else empty."""
+    conservation: Conservation
+    operating_point: OperatingPoint
+    ttft_seconds: float
+    tpot_seconds: float
+    latency: Latency
+    throughput: Throughput
+    bounds: tuple[Bound, ...]
+    mfu: float
+    """Achieved share of peak FLOP/s over the steady state, model FLOP only."""
+    mbu: float
+    memory: Memory
+    operators: tuple[OperatorTime, ...]
+    list_prices: tuple[ListPriceComparison, ...]
+    explanation: tuple[str, ...]
+    warnings: tuple[str, ...]
+    provenance: Provenance
+    resolved: EstimateRequest
+    digest: str
