@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from service.billing.selectors import Selector as Selector
 from service.engine.types import Accelerator, Calibration, EnginePolicy, ModelWork, NumberFormat
 
 ValidFromBasis = Literal["stated", "observed", "assumed"]
@@ -67,27 +68,6 @@ class GpuPriceRecord:
     gpus_per_instance: int
     price: Price
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Axes a list price is bound to; None matches everything (CONTRACT 3)."""
-
-    service_tier: str | None = None
-    region: str | None = None
-    weekdays: str | None = None
-    """ISO weekday digits, ``12345`` for Monday to Friday."""
-    start_time: str | None = None
-    """``HH:MM``, start included; with ``end_time`` (excluded) and ``time_zone``."""
-    end_time: str | None = None
-    time_zone: str | None = None
-    context_measure: str | None = None
-    context_from: int | None = None
-    context_to: int | None = None
-    """Band [from, to) of the measure; None is open."""
-    context_mode: Literal["whole_request", "excess"] | None = None
-    cache_lifetime: str | None = None
-    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
