@@ -110,9 +110,13 @@ class ModelWork:
     """Final norm and whatever stands outside the layers."""
     mtp_parameters: int = 0
     """Multi-token-prediction layers, apart from the total."""
+    other_gemm_parameters: int = 0
+    """The part of ``other_parameters`` that are GEMMs which every token passes; the head is apart."""
 
 
-FormatRole = Literal["weights", "experts", "activations", "kv_cache", "head", "state"]
+FormatRole = Literal[
+    "weights", "experts", "activations", "expert_activations", "kv_cache", "head", "state", "exchange"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +138,14 @@ class Formats:
     """Every GEMM weight but routed experts and the head."""
     experts: NumberFormat
     activations: NumberFormat
+    """Operand that meets ``weights`` in the GEMMs."""
+    expert_activations: NumberFormat
+    """Operand that meets ``experts``."""
     kv_cache: NumberFormat
     head: NumberFormat
     state: NumberFormat
+    exchange: NumberFormat
+    """What collectives and the residual stream carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +215,8 @@ class EnginePolicy:
     """Share of the cache kept free under ``grow``."""
     max_batch: int
     """Most sequences in one replica's step per attention-DP rank."""
+    kv_cache_format_by_precision: Mapping[str, str] = field(default_factory=dict)
+    """Cache format that the engine picks for a precision recipe; bf16 where absent."""
 
 
 @dataclass(frozen=True, slots=True)
