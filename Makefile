@@ -1,0 +1,28 @@
+# A convenience only: README and CI name the commands themselves.
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: install test check lock serve
+
+install: $(BIN)/pertoken
+
+$(BIN)/pertoken: pyproject.toml requirements.lock
+	python3.11 -m venv $(VENV)
+	$(BIN)/pip install -c requirements.lock -e '.[dev]'
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve: install
+	$(BIN)/pertoken serve --init
+
+# Pins every dependency, those of the tests included. Names no host and no local folder.
+lock:
+	$(BIN)/python -m pip install --upgrade pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
