@@ -62,10 +62,6 @@ class Selector:
         return frozenset(bound)
 
 
-STANDARD = Selector()
-"""Binds nothing: the price that applies unless a more specific one does."""
-
-
 def selector_to_json(selector: Selector) -> str:
     """Return the canonical text, which is the key column in the database.
 
@@ -171,3 +167,7 @@ def _check_context(selector: Selector) -> None:
         raise SelectorError(f"context_mode is {selector.context_mode!r}; whole_request or excess is wanted.")
     if (low is not None and low < 0) or (high is not None and high <= (low or 0)):
         raise SelectorError(f"The context band [{low}, {high}) is empty or negative.")
+
+
+STANDARD = Selector()
+"""Binds nothing: the price that applies unless a more specific one does."""
