@@ -80,7 +80,7 @@ class SourceSeed(SeedModel):
     url: Annotated[str, StringConstraints(max_length=2000)] = ""
     """Address; empty only for a source without one (recalled)."""
     kind: Slug
-    """``datasheet``, ``vendor_page``, ``peer_file``, ``recalled``, ``package``, ``price_page``, ``paper``..."""
+    """``datasheet``, ``vendor_page``, ``peer_file``, ``recalled``, ``package``, ``price_page``, ..."""
     retrieved_on: date | None = None
     imported: bool = False
     """True where an importer also writes rows of this source: absence from the seeds then means nothing."""
