@@ -6,9 +6,7 @@ from service.catalog.tables import metadata
 
 connection = context.config.attributes.get("connection")
 if connection is None:
-    raise RuntimeError(
-        "Run migrations with `pertoken migrate`, which takes the lock and owns the connection."
-    )
+    raise RuntimeError("Run `pertoken migrate`: it takes the lock and hands over the connection.")
 
 context.configure(connection=connection, target_metadata=metadata, compare_type=True)
 with context.begin_transaction():

@@ -107,7 +107,7 @@ def _guard_sqlite(table: str, key: tuple[str, ...]) -> None:
     op.execute(
         f"CREATE TRIGGER {table}_close_only BEFORE UPDATE ON {table} "
         f"WHEN NOT (OLD.revision_to IS NULL AND NEW.revision_to IS NOT NULL AND {unchanged}) "
-        f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are only ever closed: revision_to, once, from null'); END"
+        f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are only ever closed: revision_to, from null'); END"
     )
     _check_instants_sqlite(table, [name for name in columns if name in INSTANTS])
     _keep_sqlite(table, ("DELETE",))

@@ -45,12 +45,11 @@ def open_engine(url: str) -> Engine:
         ) from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        engine = create_engine(
+        return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             connect_args={"connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS},
         )
-        return engine
     if backend != "sqlite":
         raise DatabaseUrlError(f"The catalog lives in SQLite or PostgreSQL, not in {backend}.")
     if parsed.database in {None, "", ":memory:"}:
@@ -101,7 +100,10 @@ class RevisionStamp:
 
 def current_revision(connection: Connection) -> int:
     """Return the last revision; 0 in an empty catalog."""
-    return connection.execute(select(func.coalesce(func.max(tables.revision.c.revision), 0))).scalar_one()
+    last: int = connection.execute(
+        select(func.coalesce(func.max(tables.revision.c.revision), 0))
+    ).scalar_one()
+    return last
 
 
 def allot_revision(
