@@ -1,0 +1,161 @@
+"""Options of ``pertoken estimate`` as a request body; the same fields, the same names."""
+
+from typing import Any
+
+from service.application.errors import InvalidRequestError
+from service.cli.estimate import EstimateOptions
+from service.cli.files import read_json_object, with_floats
+
+_CONCURRENCY, _ARRIVALS, _CHEAPEST = "concurrency", "arrival_rate", "cheapest"
+
+
+def body_of(options: EstimateOptions) -> dict[str, Any]:
+    """Return the body that the options spell, on top of the file of ``--request``.
+
+    Raises
+    ------
+    InvalidRequestError
+        Where a file cannot be read or options contradict each other.
+    """
+    body = read_json_object(options.request, "request") if options.request else {}
+    model, accelerator = _names(options)
+    _set(body, "model", model)
+    _set(body, "accelerator", accelerator)
+    if options.config:
+        body["config"] = with_floats(read_json_object(options.config, "config"))
+    for name in ("utilisation", "split", "kv_view", "calibration", "as_of", "known_at"):
+        _set(body, name, getattr(options, name))
+    _merge(body, "layout", _layout(options))
+    _merge(body, "serving", {"engine": options.engine, "release": options.release})
+    roles = ("precision", "weights", "experts", "activations", "kv_cache")
+    _merge(body, "formats", {role: getattr(options, role) for role in roles})
+    _merge_operating_point(body, _operating_point(options))
+    _merge(body, "price", _price(options))
+    _set_workload(body, options)
+    return body
+
+
+def _names(options: EstimateOptions) -> tuple[str | None, str | None]:
+    """Return model and accelerator; a lone argument beside a model given otherwise is the accelerator."""
+    first, second = options.model_argument, options.accelerator_argument
+    if first and second is None and (options.model or options.config or options.request):
+        first, second = None, first
+    return _one_of("model", first, options.model), _one_of("accelerator", second, options.accelerator)
+
+
+def _one_of(field: str, argument: str | None, option: str | None) -> str | None:
+    if argument and option and argument != option:
+        raise InvalidRequestError(
+            f"The {field} is given twice: {argument!r} and --{field} {option!r}.", field=field
+        )
+    return argument or option
+
+
+def _layout(options: EstimateOptions) -> dict[str, Any]:
+    """Return the layout; ``--gpus`` gives tensor parallelism what the other axes leave."""
+    layout = {name: getattr(options, name) for name in ("tp", "pp", "attention_dp", "moe_ep")}
+    if options.gpus is None:
+        return layout
+    others = (options.pp or 1) * (options.attention_dp or 1)
+    wanted = others * (options.tp or max(options.gpus // others, 1) if others > 0 else 1)
+    if options.gpus < 1 or wanted != options.gpus:
+        raise InvalidRequestError(
+            f"--gpus {options.gpus} is not tp x pp x attention_dp = "
+            f"{options.tp or 'tp'} x {options.pp or 1} x {options.attention_dp or 1}.",
+            field="layout",
+            code="layout-does-not-match",
+        )
+    layout["tp"] = options.gpus // others
+    return layout
+
+
+def _operating_point(options: EstimateOptions) -> dict[str, Any]:
+    point = {
+        "concurrency": options.concurrency,
+        "requests_per_second": options.requests_per_second,
+        "replicas": options.replicas,
+        "max_ttft_seconds": options.max_ttft_seconds,
+        "max_tpot_seconds": options.max_tpot_seconds,
+        "statistic": options.statistic,
+    }
+    limits = options.max_ttft_seconds is not None or options.max_tpot_seconds is not None
+    kinds = {
+        _CONCURRENCY: options.concurrency is not None,
+        _ARRIVALS: options.requests_per_second is not None,
+        _CHEAPEST: limits,
+    }
+    asked = [kind for kind, wanted in kinds.items() if wanted]
+    if len(asked) > 1:
+        raise InvalidRequestError(
+            f"The operating point is given in {len(asked)} ways: {', '.join(asked)}.",
+            field="operating_point.kind",
+            code="operating-point-given-twice",
+            accepted={"one_of": ["--concurrency", "--requests-per-second", "--max-ttft/tpot-seconds"]},
+        )
+    return {"kind": asked[0] if asked else None, **point}
+
+
+def _price(options: EstimateOptions) -> dict[str, Any]:
+    return {
+        "amount": options.price_per_gpu_hour,
+        "currency": options.currency,
+        "provider": options.provider,
+        "region": options.region,
+        "commitment": options.commitment,
+    }
+
+
+def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
+    """Put lengths into the body: into its one class, or a first one named ``all``.
+
+    A length left out stays the use case's default, which the answer lists.
+    """
+    given = {
+        name: getattr(options, name)
+        for name in ("input_tokens", "output_tokens", "cached_share")
+        if getattr(options, name) is not None
+    }
+    if not given:
+        return
+    classes = _part(body, "workload").get("classes") or [{"name": "all", "weight": 1}]
+    if not isinstance(classes, list) or not isinstance(classes[0], dict):
+        return  # not a list of classes: whoever reads the body says so
+    if len(classes) > 1:
+        raise InvalidRequestError(
+            f"--{next(iter(given)).replace('_', '-')} fits one class; the request file has {len(classes)}.",
+            field="workload.classes",
+        )
+    body["workload"] = {"classes": [{**classes[0], **given}]}
+
+
+def _merge_operating_point(body: dict[str, Any], values: dict[str, Any]) -> None:
+    """Merge the point; one of another kind replaces that of the request file."""
+    asked = values["kind"]
+    if asked and _part(body, "operating_point").get("kind") not in (None, asked):
+        del body["operating_point"]
+    _merge(body, "operating_point", values)
+
+
+def _merge(body: dict[str, Any], name: str, values: dict[str, Any]) -> None:
+    given = {key: value for key, value in values.items() if value is not None}
+    if given:
+        body[name] = {**_part(body, name), **given}
+
+
+def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object inside the body, empty where there is none.
+
+    Raises
+    ------
+    InvalidRequestError
+        Where something else stands there.
+    """
+    part = body.get(name)
+    if part is not None and not isinstance(part, dict):
+        raise InvalidRequestError(f"{name} is {repr(part)[:60]}; it has to be an object.", field=name)
+    return part or {}
+
+
+def _set(body: dict[str, Any], name: str, value: Any) -> None:
+    if value is not None:
+        body[name] = value

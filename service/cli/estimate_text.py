@@ -1,0 +1,203 @@
+"""An estimate as a page of plain text for a person."""
+
+from collections.abc import Iterator
+
+from service.application.answers import (
+    Bound,
+    EstimateAnswer,
+    ListPriceComparison,
+    OperatingPoint,
+    Rate,
+    RowUsed,
+)
+from service.application.requests import EstimateRequest, WorkloadClass
+from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
+
+
+def estimate_text(answer: EstimateAnswer) -> str:
+    """Return the whole page, sections parted by empty lines."""
+    return "\n\n".join(section for section in _sections(answer) if section)
+
+
+def _sections(answer: EstimateAnswer) -> Iterator[str]:
+    yield _heading(answer)
+    yield _rates(answer)
+    yield _rates_by_class(answer)
+    yield "Steady state of one replica\n" + pairs(_state(answer))
+    yield "What limits a step\n" + table(
+        ("step", "bound by", "time", "FLOP/byte", "ridge", "MFU", "MBU"),
+        [_bound_row(bound) for bound in answer.bounds],
+    )
+    yield _list_prices(answer)
+    yield _paragraph("Why", answer.explanation)
+    yield _paragraph("Mind", answer.warnings)
+    yield _sources(answer)
+
+
+def _heading(answer: EstimateAnswer) -> str:
+    price = f"{answer.currency} {amount(answer.cost_per_accelerator_hour)} per accelerator-hour"
+    lines = [
+        f"{answer.model} on {answer.accelerators_per_replica} x {answer.accelerator}",
+        f"{price}, {percent(answer.operating_point.utilisation)} of it at work",
+        *_workload_lines(answer.resolved),
+    ]
+    return "\n".join(lines)
+
+
+def _workload_lines(request: EstimateRequest) -> Iterator[str]:
+    for item in request.workload or ():
+        yield f"class {item.name}: {_lengths(item)}"
+
+
+def _lengths(item: WorkloadClass) -> str:
+    if item.sample is not None:
+        return f"a sample of {len(item.sample)} requests"
+    cached = f", {percent(item.cached_share)} of it cached" if item.cached_share else ""
+    return f"{item.input_tokens} tokens in{cached}, {item.output_tokens} out"
+
+
+def _rates(answer: EstimateAnswer) -> str:
+    resources = list(answer.rates[0].share_by_resource) if answer.rates else []
+    titles = ("token", f"{answer.currency} per million", "tokens a request", *resources)
+    rows = [
+        (
+            _kind(rate),
+            figure(rate.per_million_tokens),
+            figure(rate.tokens_per_request),
+            *(percent(rate.share_by_resource.get(name)) for name in resources),
+        )
+        for rate in answer.rates
+    ]
+    check = answer.conservation
+    return "\n".join(
+        [
+            f"Cost (split: {answer.split})",
+            table(titles, rows),
+            f"output : input = {figure(answer.output_to_input_ratio, 3)}",
+            f"a request costs {check.currency} {figure(check.bill_per_request, 6)}; "
+            f"tokens x rates give {figure(check.sum_per_request, 6)}",
+        ]
+    )
+
+
+def _rates_by_class(answer: EstimateAnswer) -> str:
+    if len({rate.class_name for rate in answer.rates_by_class}) < 2:
+        return ""
+    rows = [
+        (
+            str(rate.class_name),
+            _kind(rate),
+            figure(rate.per_million_tokens),
+            figure(rate.tokens_per_request),
+        )
+        for rate in answer.rates_by_class
+    ]
+    return "By class\n" + table(
+        ("class", "token", f"{answer.currency} per million", "tokens a request"), rows
+    )
+
+
+def _kind(rate: Rate) -> str:
+    return rate.kind.replace("_", " ")
+
+
+def _state(answer: EstimateAnswer) -> list[tuple[str, str]]:
+    latency, throughput, memory = answer.latency, answer.throughput, answer.memory
+    return [
+        ("decoding together", _batch(answer.operating_point)),
+        ("requests", _load(answer.operating_point)),
+        (
+            "first token",
+            f"{duration(latency.ttft_seconds)} (waiting {duration(latency.ttft_waiting_seconds)}, "
+            f"prefill {duration(latency.ttft_prefill_seconds)}, p99 {duration(latency.ttft_p99_seconds)})",
+        ),
+        (
+            "each further token",
+            f"{duration(latency.tpot_seconds)} = {figure(latency.interactivity_tokens_per_second, 3)} a second "
+            f"({duration(latency.inter_token_mixed_step_seconds)} in a step that carries a prompt)",
+        ),
+        ("whole request", duration(latency.end_to_end_seconds)),
+        (
+            "output tokens/s",
+            f"{figure(throughput.output_tokens_per_second)}, "
+            f"{figure(throughput.output_tokens_per_second_per_accelerator)} of each accelerator",
+        ),
+        ("use of peaks", f"FLOP/s {percent(answer.mfu)}, memory bandwidth {percent(answer.mbu)}"),
+        (
+            "memory",
+            f"{gigabytes(memory.weights_bytes)} weights + {gigabytes(memory.cache_bytes)} cache "
+            f"of {gigabytes(memory.usable_bytes)} usable, room for {figure(memory.max_batch)} sequences",
+        ),
+    ]
+
+
+def _batch(point: OperatingPoint) -> str:
+    return f"{figure(point.batch)} sequences, held there by {point.limited_by.replace('_', ' ')}"
+
+
+def _load(point: OperatingPoint) -> str:
+    text = f"{figure(point.concurrency)} in flight, {figure(point.requests_per_second)} a second"
+    return text if point.replicas == 1 else f"{text}, over {point.replicas} replicas"
+
+
+def _bound_row(bound: Bound) -> tuple[str, ...]:
+    return (
+        bound.step,
+        bound.resource,
+        duration(bound.seconds),
+        figure(bound.flop_per_byte, 3),
+        figure(bound.ridge_flop_per_byte, 3),
+        percent(bound.mfu),
+        percent(bound.mbu),
+    )
+
+
+def _list_prices(answer: EstimateAnswer) -> str:
+    if not answer.list_prices:
+        return "List prices\n  No provider in the catalog lists this model."
+    rows = [_list_price_row(item) for item in answer.list_prices]
+    titles = ("provider", "model id", "input", "cached", "output", "out:in", "margin", "even at", "")
+    return (
+        "List prices per million tokens; margin on this mix, and the utilisation at which it is nil\n"
+        + table(titles, rows)
+    )
+
+
+def _list_price_row(item: ListPriceComparison) -> tuple[str, ...]:
+    even = "never" if (item.breakeven_utilisation or 0) > 1 else percent(item.breakeven_utilisation)
+    notes = [item.relation if item.relation != "same" else ""]
+    notes += [f"routes {item.routed_from}" if item.routed_from else ""]
+    return (
+        item.provider,
+        item.provider_model_id,
+        f"{item.currency} {amount(item.input_per_million)}",
+        amount(item.cached_input_per_million),
+        amount(item.output_per_million),
+        figure(item.output_to_input_ratio, 3),
+        percent(item.margin),
+        even,
+        ", ".join(note for note in notes if note),
+    )
+
+
+def _paragraph(title: str, sentences: tuple[str, ...]) -> str:
+    return "\n".join([title, *(f"  {sentence}" for sentence in sentences)]) if sentences else ""
+
+
+def _sources(answer: EstimateAnswer) -> str:
+    provenance = answer.provenance
+    lines = [
+        ("price", "; ".join(_row(row) for row in provenance.rows if row.kind == "gpu_price") or "given"),
+        ("calibration", f"{provenance.calibration} ({provenance.calibration_level})"),
+        ("equations", ", ".join(provenance.equations)),
+        ("version", f"engine {provenance.engine_version}, catalog {provenance.catalog_digest[:12]}"),
+        ("digest", answer.digest[:12]),
+    ]
+    if answer.resolved.defaulted:
+        lines.append(("chosen for you", ", ".join(answer.resolved.defaulted)))
+    return "Where it comes from (all rows: --json)\n" + pairs(lines)
+
+
+def _row(row: RowUsed) -> str:
+    since = f", {row.valid_from_basis} {row.valid_from:%Y-%m-%d}" if row.valid_from else ""
+    return f"{row.value} {row.key} ({row.source}{since})"

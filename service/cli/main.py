@@ -1,0 +1,44 @@
+"""The command ``pertoken``. Heavy imports wait until a command needs them: ``--help`` stays quick."""
+
+import os
+import sys
+
+import typer
+
+from service.cli import accelerators, estimate, models, prices, server
+
+# Rich would cost a third of the start-up time for boxes around the help.
+app = typer.Typer(
+    name="pertoken",
+    help="What a token of a language model costs on given hardware, why, and what providers charge.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+server.register(app)
+estimate.register(app)
+models.register(app)
+accelerators.register(app)
+prices.register(app)
+
+
+def main() -> None:
+    """Run a command; turn its errors into a message and an exit code."""
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("PERTOKEN_TRACEBACK"):
+            raise
+        from service.cli.failures import describe, exit_code_of
+
+        print(describe(error), file=sys.stderr)
+        sys.exit(exit_code_of(error))
+
+
+if __name__ == "__main__":
+    main()
