@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import DateTime, Dialect, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from service.catalog.decimals import canonical_text
+from service.billing.money import format_amount
 
 
 def instant_text(moment: datetime) -> str:
@@ -47,14 +47,14 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """Write the canonical form."""
         if value is None:
             return None
-        text = canonical_text(value)
+        text = format_amount(value)
         return text if dialect.name == "sqlite" else Decimal(text)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         """Read the canonical form, whatever scale the server adds."""
         if value is None or dialect.name == "sqlite":
             return None if value is None else Decimal(value)
-        return Decimal(canonical_text(value))
+        return Decimal(format_amount(value))
 
 
 class UtcInstant(TypeDecorator[datetime]):

@@ -85,7 +85,7 @@ class ReferenceDraft:
     document: Mapping[str, object]
     """JSON values only; exact decimals as text."""
     source: str
-    """Empty for the kinds that are their own source (``source``, ``unit``, ``meter``)."""
+    """Id of a source. A model names the repository it was read from; sources, units and meters are empty."""
     origin: str = field(default="", compare=False)
 
 
@@ -116,3 +116,5 @@ class ImportBatch:
     drafts: tuple[Draft, ...]
     rejected: tuple[RejectedDraft, ...] = ()
     complete_sources: frozenset[str] = frozenset()
+    complete_kinds: frozenset[ReferenceKind] = frozenset()
+    """Kinds of reference rows whose every row is here; the others of these kinds are dropped."""

@@ -26,7 +26,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from service.application.ports import ListingRelation, SourceKind, ValidFromBasis
-from service.catalog.decimals import checked_amount
+from service.billing.errors import AmountError
+from service.billing.money import parse_amount
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=128)]
 """Public id (CONTRACT 7)."""
@@ -56,9 +57,13 @@ def _aware_utc(value: object) -> object:
 
 
 def _amount(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError("an amount is a decimal number or a decimal text")
-    return checked_amount(value)
+    try:
+        amount = parse_amount(value)
+    except AmountError as error:
+        raise ValueError(error.message) from error
+    if amount < 0:
+        raise ValueError(f"{amount} is negative; a price is zero or more")
+    return amount
 
 
 Instant = Annotated[datetime, BeforeValidator(_aware_utc)]
