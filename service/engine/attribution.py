@@ -1,0 +1,295 @@
+"""Who pays for a step: joint time split between token kinds and request classes.
+
+Shapley in the sense of Aumann and Shapley (1974): every token is a player, so the split does not depend
+on how tokens are grouped. For a roofline operator ``max(f0 + f x, m0 + m x)`` on x tokens the price of a
+token integrates the slope along the diagonal; with ``s* = clip((m0 - f0) / ((f - m) x), 0, 1)`` the
+memory part is ``m0 + s* m x`` and the compute part ``(1 - s*) f x`` (equation P1; METHOD 5). Tokens that
+an operator treats alike pay alike. Every split returned here sums to 1.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from service.engine.batching import SHORTEST_DECODE_STEPS, SteadyState
+from service.engine.load import Load, attention_of_cached_limit
+from service.engine.replica import ReplicaTable
+from service.engine.spans import Array
+from service.engine.step import (
+    ATTENTION_DECODE,
+    ATTENTION_PREFILL,
+    COLLECTIVES,
+    EXPERTS,
+    HEAD,
+    HOST,
+    OPERATORS,
+    RECURRENT,
+    ROOFLINE_OPERATORS,
+    StepLoad,
+    StepTimes,
+    expert_bytes,
+    step_times,
+)
+from service.engine.workload import Moments, SpanMoments
+
+KINDS = ("uncached_input", "cached_input", "output")
+UNCACHED, CACHED, OUTPUT = range(3)
+RESOURCES = ("compute", "memory", "network", "overhead")
+COMPUTE, MEMORY, NETWORK, OVERHEAD = range(4)
+KvView = Literal["by_pass", "by_cause"]
+_CROSSING_ITERATIONS = 12
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Shares of a replica's time.
+
+    ``shares`` has shape (9 operators, 3 kinds, K classes, 4 resources) and sums to 1.
+    """
+
+    shares: Array
+    mixed_time_share: float
+    """Share of busy time in steps that carry a chunk."""
+    cached_limit_share: float
+    """Share of the time per request that one cached token would cost in a mix that has none."""
+
+
+@dataclass(frozen=True)
+class PhaseIncrements:
+    """The two increments of a mixed step (METHOD 5, ``phase``); shares of time by kind, each sums to 1."""
+
+    over_decode: Array
+    """Input pays what the chunk adds to the decode step; shape (3,)."""
+    over_prefill: Array
+    """Output pays what the decodes add to the chunk alone; shape (3,)."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is being split: a replica at one operating point (axis length 1)."""
+
+    table: ReplicaTable
+    load: Load
+    moments: Moments
+    state: SteadyState
+
+
+def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
+    """Split the replica's time by the Shapley rule.
+
+    Parameters
+    ----------
+    subject
+        The operating point.
+    view
+        ``by_pass``: the decode step that reads a key pays; ``by_cause``: the token whose key is read
+        pays. Same total.
+    """
+    state = subject.state
+    plain, mixed = busy_seconds(subject)
+    weight_mixed = mixed / (plain + mixed)
+    decode_parts = resource_parts(subject, state.decode, _decode_load(subject))
+    mixed_parts = resource_parts(subject, state.mixed, state.mixed_load)
+    decode_kinds = _kind_shares(subject, _decode_load(subject), state.decode, view)
+    mixed_kinds = _kind_shares(subject, state.mixed_load, state.mixed, view)
+    shares = (1.0 - weight_mixed) * _spread(decode_kinds, decode_parts) + weight_mixed * _spread(
+        mixed_kinds, mixed_parts
+    )
+    return Attribution(
+        shares=shares,
+        mixed_time_share=weight_mixed,
+        cached_limit_share=_cached_limit(subject, plain + mixed),
+    )
+
+
+def phase_increments(subject: Subject, attribution: Attribution) -> PhaseIncrements:
+    """Return both increments; within input, kinds keep their Shapley proportion."""
+    state = subject.state
+    alone = step_times(
+        subject.table,
+        subject.load,
+        StepLoad(
+            np.zeros_like(state.mixed_load.decode),
+            state.mixed_load.chunk,
+            np.maximum(state.mixed_load.group - state.mixed_load.decode, state.mixed_load.chunk),
+        ),
+    )
+    weight_mixed = attribution.mixed_time_share
+    mixed_seconds = float(state.mixed.total[0])
+    decode_share = min(float(state.decode.total[0]) / mixed_seconds, 1.0)
+    prefill_share = min(float(alone.total[0]) / mixed_seconds, 1.0)
+    by_kind = attribution.shares.sum(axis=(0, 2, 3))
+    inputs = by_kind[:OUTPUT]
+    proportion = inputs / inputs.sum() if inputs.sum() > 0 else np.array([1.0, 0.0])
+    rows = []
+    for input_share in (1.0 - decode_share, prefill_share):
+        paid = weight_mixed * input_share
+        rows.append(np.array([*(paid * proportion), 1.0 - paid]))
+    return PhaseIncrements(rows[0], rows[1])
+
+
+def busy_seconds(subject: Subject) -> tuple[float, float]:
+    """Return seconds per request in (decode-only steps, steps with a chunk) of one replica (equation B8)."""
+    state, load, layout = subject.state, subject.load, subject.table.layout
+    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
+    plain = steps * layout.pp * (1.0 - state.mixed_share) * state.decode.total / state.seen_batch
+    chunks = load.mean_uncached / state.chunk_tokens
+    carriers = np.maximum((state.mixed_load.group - np.maximum(state.seen_batch / layout.pp, 1.0)), 1e-300)
+    carriers = np.where(state.chunk_tokens > 0, carriers / state.chunk_tokens, 1.0)
+    mixed = chunks * state.mixed.total / carriers
+    return float(plain[0]), float(mixed[0])
+
+
+def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
+    """Return seconds by operator and resource, shape (9, 4); rows sum to the operators' seconds."""
+    parts = np.zeros((len(OPERATORS), len(RESOURCES)))
+    compute, memory = times.compute_seconds[:, 0], times.memory_seconds[:, 0]
+    seconds = times.seconds[:ROOFLINE_OPERATORS, 0]
+    fixed_memory, fixed_compute = _fixed_parts(subject, times)
+    rise_compute, rise_memory = compute - fixed_compute, memory - fixed_memory
+    gap = rise_compute - rise_memory
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = np.where(gap > 0, np.clip((fixed_memory - fixed_compute) / gap, 0.0, 1.0), 1.0)
+    part = fixed_memory + crossing * rise_memory
+    # Attention has no fixed part: the larger side takes all.
+    part = np.where((fixed_memory <= 0) & (compute >= memory), 0.0, part)
+    part[EXPERTS] = _expert_memory_part(subject, step, float(compute[EXPERTS]), float(memory[EXPERTS]))
+    parts[:ROOFLINE_OPERATORS, MEMORY] = np.minimum(part, seconds)
+    parts[:ROOFLINE_OPERATORS, COMPUTE] = seconds - parts[:ROOFLINE_OPERATORS, MEMORY]
+    parts[COLLECTIVES, NETWORK] = times.seconds[COLLECTIVES, 0]
+    parts[HOST, OVERHEAD] = times.seconds[HOST, 0]
+    return parts
+
+
+def _fixed_parts(subject: Subject, times: StepTimes) -> tuple[Array, Array]:
+    """Seconds that do not grow with tokens: weight reads, and the ramp of a GEMM's tiles."""
+    gemm = subject.table.gemm
+    memory = np.zeros(ROOFLINE_OPERATORS)
+    compute = np.zeros(ROOFLINE_OPERATORS)
+    memory[:3] = times.fixed_bytes[:3, 0] / gemm.bytes_per_second[:, 0]
+    ramp = gemm.flop_per_token * gemm.half_rate_tokens / gemm.flop_per_second
+    compute[:3] = np.minimum(ramp[:, 0], times.compute_seconds[:3, 0])
+    return memory, np.minimum(compute, memory)
+
+
+def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory: float) -> float:
+    """Memory part of the experts' seconds: where FLOP overtake the concave read, by fixed-point iteration.
+
+    The read m(s) of a share s of the tokens is concave and f(s) = s f(1) linear, so s <- m(s) / f(1) from
+    s = 1 falls monotonically to the crossing; the memory part is m there.
+    """
+    experts = subject.table.experts
+    if experts is None or memory >= compute or compute <= 0:
+        return memory
+    crossing = np.array([1.0])
+    for _ in range(_CROSSING_ITERATIONS):
+        weights, activations = expert_bytes(subject.table, step.group * crossing)
+        crossing = (weights + activations) / experts.bytes_per_second / compute
+    return float(crossing[0]) * compute
+
+
+def _kind_shares(subject: Subject, step: StepLoad, times: StepTimes, view: KvView) -> Array:
+    """Return who pays each operator of a step, shape (9, 3, K); operators with time sum to 1."""
+    moments = subject.moments
+    decode, chunk = float(step.decode[0]), float(step.chunk[0])
+    total = max(decode + chunk, 1e-300)
+    decoding = _proportion(moments.steps)
+    prefilling = _proportion(moments.uncached)
+    alike = np.zeros((len(KINDS), moments.classes))
+    alike[OUTPUT] = decode / total * decoding
+    alike[UNCACHED] = chunk / total * prefilling
+    shares = np.repeat(alike[None], len(OPERATORS), axis=0)
+    shares[HEAD] = 0.0
+    shares[HEAD, OUTPUT] = _proportion(moments.output)
+    shares[RECURRENT] = _recurrent_share(times, (decode, chunk), (decoding, prefilling))
+    shares[ATTENTION_PREFILL] = _prefill_share(subject, times, chunk)
+    shares[ATTENTION_DECODE] = _decode_share(subject, times, view)
+    return shares
+
+
+def _recurrent_share(times: StepTimes, tokens: tuple[float, float], classes: tuple[Array, Array]) -> Array:
+    """Compute-bound: by tokens. Memory-bound: by states moved, one for each decode and one for the chunk."""
+    decode, chunk = tokens
+    if times.memory_seconds[RECURRENT, 0] >= times.compute_seconds[RECURRENT, 0]:
+        chunk = min(chunk, 1.0)
+    total = max(decode + chunk, 1e-300)
+    row = np.zeros((len(KINDS), classes[0].shape[0]))
+    row[OUTPUT] = decode / total * classes[0]
+    row[UNCACHED] = chunk / total * classes[1]
+    return row
+
+
+def _prefill_share(subject: Subject, times: StepTimes, chunk: float) -> Array:
+    work = subject.load.prefill
+    row = np.zeros((len(KINDS), subject.moments.classes))
+    if chunk <= 0:
+        row[UNCACHED] = _proportion(subject.moments.uncached)
+        return row
+    if times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0]:
+        own = work.own_bytes + work.own_bytes_times_chunk / chunk
+        cached = work.cached_bytes + work.cached_bytes_times_chunk / chunk
+    else:
+        own = work.own_flop + work.own_flop_times_chunk / chunk
+        cached = work.cached_flop + work.cached_flop_times_chunk / chunk
+    row[UNCACHED], row[CACHED] = own, cached
+    total = float(row.sum())
+    if total > 0:
+        row /= total
+    return row
+
+
+def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
+    """By pass the decoding token pays; by cause the tokens whose keys it reads."""
+    memory_bound = times.memory_seconds[ATTENTION_DECODE, 0] >= times.compute_seconds[ATTENTION_DECODE, 0]
+    streams = subject.table.streams
+    price = streams.cache_bytes_per_key if memory_bound else streams.flop_per_pair_decode
+    row = np.zeros((len(KINDS), subject.moments.classes))
+    for weight, index in zip(price, streams.span_index, strict=True):
+        span = subject.moments.spans[index]
+        if view == "by_pass":
+            row[OUTPUT] += weight * span.decode_pairs
+        else:
+            row += weight * _pairs_by_cause(span)
+    total = float(row.sum())
+    if total > 0:
+        row /= total
+        return row
+    row[OUTPUT] = _proportion(subject.moments.steps)
+    return row
+
+
+def _pairs_by_cause(span: SpanMoments) -> Array:
+    return np.stack((span.decode_pairs_on_uncached, span.decode_pairs_on_cached, span.decode_pairs_on_output))
+
+
+def _cached_limit(subject: Subject, busy: float) -> float:
+    """Share of the time per request that a prefix of one token would add to its prefill's attention."""
+    flop, data = attention_of_cached_limit(subject.table, subject.moments)
+    times = subject.state.mixed
+    peak_flop, bandwidth = subject.table.attention_prefill
+    if times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0]:
+        seconds = data / bandwidth
+    else:
+        seconds = flop / peak_flop
+    return seconds / busy / subject.table.layout.attention_dp if busy > 0 else 0.0
+
+
+def _spread(kinds: Array, parts: Array) -> Array:
+    """Join (9, 3, K) payers and (9, 4) resource seconds to shares of the step, (9, 3, K, 4)."""
+    joined: Array = kinds[:, :, :, None] * parts[:, None, None, :]
+    joined /= joined.sum()
+    return joined
+
+
+def _decode_load(subject: Subject) -> StepLoad:
+    state = subject.state
+    zero = np.zeros_like(state.mixed_load.chunk)
+    group = np.maximum(state.seen_batch / subject.table.layout.pp, 1.0)
+    return StepLoad(state.mixed_load.decode, zero, group)
+
+
+def _proportion(values: Array) -> Array:
+    total = float(values.sum())
+    shares: Array = values / total if total > 0 else np.full_like(values, 1.0 / values.size)
+    return shares

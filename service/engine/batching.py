@@ -1,0 +1,194 @@
+"""Continuous batching in steady state, over a whole axis of batch sizes at once.
+
+Decode sequences and prefill chunks share steps (METHOD 3). A share q of steps carries a chunk, so the
+mean step is ``(1 - q) step(b, 0) + q step(b, c)``, never ``step`` at the mean prefill: a roofline is
+convex and prefill would hide under the weight read. Equations B1 to B8 of docs/equations.md.
+
+The axis is b, the batch that a decoding sequence sees, itself included. By the arrival theorem of
+closed queueing networks (Reiser and Lavenberg 1980) it relates to the mean batch B as
+``b = 1 + B (C - 1) / C`` with C requests in flight, and as ``b = 1 + B`` under open arrivals.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from service.engine.load import Load
+from service.engine.replica import ReplicaTable
+from service.engine.spans import Array
+from service.engine.step import StepLoad, StepTimes, step_times
+from service.engine.types import EnginePolicy
+
+Population = Literal["closed", "open"]
+SHORTEST_DECODE_STEPS = 1e-9
+"""Stands for zero decode steps (every request yields one token), so that ratios stay finite."""
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """One replica at every point of the axis; all arrays (N,), times in seconds."""
+
+    seen_batch: Array
+    batch: Array
+    """Mean sequences decoding in the replica."""
+    concurrency: Array
+    """Requests in flight: decoding, prefilling and waiting."""
+    requests_per_second: Array
+    chunk_tokens: Array
+    """Prefill tokens a chunk carries on its rank."""
+    chunk_share: Array
+    """Share of a rank's steps that carry a chunk of its own."""
+    mixed_share: Array
+    """Share of steps in which some rank carries a chunk."""
+    decode: StepTimes
+    mixed: StepTimes
+    mixed_load: StepLoad
+    step_seconds: Array
+    """Mean time of one pipeline stage's step."""
+    tpot_seconds: Array
+    prefill_utilisation: Array
+    """Load of the prefill server of one rank, rho."""
+    waiting_seconds: Array
+    prefill_seconds: Array
+    ttft_seconds: Array
+
+
+def steady_state(
+    table: ReplicaTable, load: Load, policy: EnginePolicy, seen_batch: Array, population: Population
+) -> SteadyState:
+    """Return the steady state for a batch axis.
+
+    Parameters
+    ----------
+    table, load
+        The replica and the mix on it.
+    policy
+        Token budget of the serving engine.
+    seen_batch
+        b, shape (N,), >= 1.
+    population
+        ``closed``: a fixed number of requests in flight; ``open``: Poisson arrivals.
+    """
+    layout = table.layout
+    ranks = layout.attention_dp * layout.pp
+    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
+    per_rank = np.maximum(seen_batch / ranks, 1.0)
+    chunk = chunk_tokens(load, policy, per_rank)
+    chunks = load.mean_uncached / chunk
+    share = np.minimum((seen_batch - 1.0) * chunks / (steps * ranks), 1.0)
+    mixed_share = 1.0 - (1.0 - share) ** layout.attention_dp
+    carriers = _carriers(share, mixed_share, layout.attention_dp)
+    group = np.maximum(seen_batch / layout.pp, 1.0)
+    decode_load = StepLoad(per_rank, np.zeros_like(chunk), group)
+    mixed_load = StepLoad(per_rank, chunk, group + chunk * carriers)
+    decode, mixed = _both(table, load, decode_load, mixed_load)
+    decode_total, mixed_total = decode.total, mixed.total
+    step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
+    tpot = step_seconds * layout.pp
+    service = chunks * mixed_total
+    fill = (layout.pp - 1) * mixed_total
+    lonely = steps * layout.pp * decode_total
+    batch = seen_batch - 1.0
+    if population == "closed":
+        batch = batch + lonely / (lonely + service + fill)
+    rate = batch / (steps * tpot)
+    rho = np.minimum(rate * service / layout.attention_dp, 1.0)
+    waiting = _waiting(load, (batch / layout.attention_dp, rho, service), population)
+    # A request that finds the engine busy waits for the step under way.
+    under_way = np.minimum(seen_batch - 1.0, 1.0) * step_seconds
+    prefill = service + fill
+    ttft = waiting + under_way + prefill
+    return SteadyState(
+        seen_batch=seen_batch,
+        batch=batch,
+        concurrency=batch + rate * ttft,
+        requests_per_second=rate,
+        chunk_tokens=chunk,
+        chunk_share=share,
+        mixed_share=mixed_share,
+        decode=decode,
+        mixed=mixed,
+        mixed_load=mixed_load,
+        step_seconds=step_seconds,
+        tpot_seconds=tpot,
+        prefill_utilisation=rho,
+        waiting_seconds=waiting + under_way,
+        prefill_seconds=prefill,
+        ttft_seconds=ttft,
+    )
+
+
+def chunk_tokens(load: Load, policy: EnginePolicy, decode_per_rank: Array) -> Array:
+    """Return c = min(E[U], token budget - B), at least one token (METHOD 3)."""
+    whole = max(load.mean_uncached, 1e-9)
+    if policy.token_budget_covers_prompt:
+        return np.full_like(decode_per_rank, whole)
+    return np.minimum(whole, np.maximum(policy.token_budget - decode_per_rank, 1.0))
+
+
+def prefill_limit(table: ReplicaTable, load: Load, policy: EnginePolicy) -> float:
+    """Return the seen batch at which every step carries a chunk (q = 1, the prefill capacity)."""
+    ranks = table.layout.attention_dp * table.layout.pp
+    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
+    if load.mean_uncached <= 0:
+        return float("inf")
+    if policy.token_budget_covers_prompt or policy.token_budget >= load.mean_uncached + steps:
+        # One chunk a prompt: (b - 1) / (steps ranks) = 1 while the budget has room for it.
+        return 1.0 + steps * ranks
+    # c = budget - b / ranks shrinks as b grows: (b - 1) E[U] = steps (ranks budget - b).
+    shrinking = (load.mean_uncached + steps * ranks * policy.token_budget) / (load.mean_uncached + steps)
+    return min(shrinking, 1.0 + steps * ranks)
+
+
+def _carriers(share: Array, mixed_share: Array, attention_dp: int) -> Array:
+    """Mean number of ranks that carry a chunk in a step that has any."""
+    if attention_dp == 1:
+        return np.ones_like(share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        carriers = attention_dp * share / mixed_share
+    return np.where(mixed_share > 0, carriers, 1.0)
+
+
+def _both(table: ReplicaTable, load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, StepTimes]:
+    """Evaluate decode-only and mixed steps in one call."""
+    count = decode.decode.shape[0]
+    joined = step_times(
+        table,
+        load,
+        StepLoad(
+            np.concatenate((decode.decode, mixed.decode)),
+            np.concatenate((decode.chunk, mixed.chunk)),
+            np.concatenate((decode.group, mixed.group)),
+        ),
+    )
+    return _columns(joined, slice(0, count)), _columns(joined, slice(count, None))
+
+
+def _columns(times: StepTimes, part: slice) -> StepTimes:
+    return StepTimes(
+        times.flop[:, part],
+        times.bytes[:, part],
+        times.fixed_bytes[:, part],
+        times.compute_seconds[:, part],
+        times.memory_seconds[:, part],
+        times.seconds[:, part],
+    )
+
+
+def _waiting(load: Load, server: tuple[Array, Array, Array], population: Population) -> Array:
+    """Mean wait for the prefill server, seconds.
+
+    Open: M/G/1 (Pollaczek-Khinchine). Closed: mean-value analysis of a single server beside a delay
+    station holding B, whose fixed point has the closed form
+    ``Q = (sqrt(B^2 + 4 rho B / (1 - rho)) - B) / 2`` (equation B6); the service variance enters by the
+    same factor (1 + cv^2) / 2 as in Pollaczek-Khinchine.
+    """
+    batch, rho, service = server
+    factor = (1.0 + load.uncached_second_moment) / 2.0
+    idle = np.maximum(1.0 - rho, 1e-12)
+    if population == "open":
+        return rho * service * factor / idle
+    queue = (np.sqrt(batch**2 + 4.0 * rho * batch / idle) - batch) / 2.0
+    behind = np.maximum(queue - rho, 0.0) / np.maximum(rho, 1e-300)
+    return behind * service * factor

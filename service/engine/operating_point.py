@@ -1,0 +1,252 @@
+"""Where on its throughput curve a replica works: concurrency, arrivals, or cheapest within limits.
+
+The curve is evaluated on a log-spaced axis in one broadcast call, the bracket that holds the answer once
+more on a finer axis, and the answer is interpolated; no Python iteration (METHOD 3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from service.engine.batching import Population, SteadyState, prefill_limit, steady_state
+from service.engine.errors import InfeasibleError
+from service.engine.load import Load
+from service.engine.memory import MemoryPlan, plan_memory
+from service.engine.replica import ReplicaTable
+from service.engine.spans import Array
+from service.engine.types import EnginePolicy
+
+COARSE_POINTS = 36
+EDGE_POINTS = 12
+FINE_POINTS = 16
+
+Statistic = Literal["mean", "p50", "p90", "p95", "p99"]
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Latency limits; None is no limit."""
+
+    max_ttft_seconds: float | None = None
+    max_tpot_seconds: float | None = None
+    statistic: Statistic = "mean"
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One operating point: a steady state with axis length 1, and what keeps the batch from growing."""
+
+    state: SteadyState
+    memory: MemoryPlan
+    limited_by: str
+    queued_seconds: float = 0.0
+    """Extra waiting where more requests are in flight than the batch limit admits."""
+    concurrency: float = 0.0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What the solvers share: a replica, a mix on it and the engine's policy."""
+
+    table: ReplicaTable
+    load: Load
+    policy: EnginePolicy
+
+
+def solve_concurrency(replica: Replica, concurrency: float) -> Solved:
+    """Return the steady state with ``concurrency`` requests in flight on one replica (>= 1).
+
+    Beyond the batch limit the rest waits for a slot; the batch stays at the limit.
+    """
+    memory, axis, edge = _axis(replica)
+
+    def excess(state: SteadyState) -> Array:
+        return np.log(state.concurrency / concurrency)
+
+    seen, held = _root(replica, axis, excess, "closed")
+    state = _at(replica, seen, "closed")
+    if not held:
+        return Solved(state, memory, "concurrency", 0.0, concurrency)
+    carried = float(state.concurrency[0])
+    queued = max(concurrency - carried, 0.0) / float(state.requests_per_second[0])
+    return Solved(state, memory, edge, queued, concurrency)
+
+
+def solve_arrivals(replica: Replica, requests_per_second: float) -> Solved:
+    """Return the steady state under Poisson arrivals to one replica.
+
+    Raises
+    ------
+    InfeasibleError
+        The rate is at or above the replica's capacity (code ``arrival-rate-too-high``).
+    """
+    memory, axis, edge = _axis(replica)
+
+    def excess(state: SteadyState) -> Array:
+        return np.log(np.maximum(state.requests_per_second, 1e-300) / requests_per_second)
+
+    seen, held = _root(replica, axis, excess, "open")
+    if held:
+        capacity = float(_at(replica, seen, "open").requests_per_second[0])
+        raise InfeasibleError(
+            f"One replica completes at most {capacity:.4g} requests/s of this mix (limited by {edge}); "
+            f"{requests_per_second:.4g} requests/s arrive at each. Add replicas or lower the rate.",
+            field="operating_point.requests_per_second",
+            code="arrival-rate-too-high",
+            accepted={"maximum_requests_per_second_per_replica": capacity},
+        )
+    state = _at(replica, seen, "open")
+    return Solved(state, memory, "arrivals", 0.0, float(state.concurrency[0]))
+
+
+def solve_cheapest(replica: Replica, limits: Limits) -> Solved:
+    """Return the steady state of most throughput within limits, hence of least cost per request.
+
+    Raises
+    ------
+    InfeasibleError
+        Not even a lone request meets the limits (code ``limits-unmet``).
+    """
+    memory, axis, edge = _axis(replica)
+
+    def excess(state: SteadyState) -> Array:
+        return _violation(replica, state, limits)[0]
+
+    alone = _at(replica, 1.0, "closed")
+    worst, which = _violation(replica, alone, limits)
+    if worst[0] > 0:
+        _refuse(replica, alone, limits, str(which[0]))
+    seen, held = _root(replica, axis, excess, "closed")
+    state = _at(replica, seen, "closed")
+    # Throughput can fall again before the limit binds; then the best point is inside.
+    curve = _at_many(replica, axis[axis <= seen], "closed")
+    best = int(np.argmax(curve.requests_per_second))
+    inside = float(curve.requests_per_second[best]) > float(state.requests_per_second[0])
+    if inside:
+        state = _at(replica, float(curve.seen_batch[best]), "closed")
+        return Solved(state, memory, "throughput", 0.0, float(state.concurrency[0]))
+    limited = edge if held else str(_violation(replica, state, limits)[1][0])
+    return Solved(state, memory, limited, 0.0, float(state.concurrency[0]))
+
+
+def capacity(replica: Replica, limits: Limits) -> float:
+    """Return the most requests/s of one replica within limits."""
+    return float(solve_cheapest(replica, limits).state.requests_per_second[0])
+
+
+def ttft_quantile(state: SteadyState, probability: float) -> Array:
+    """Return a quantile of TTFT, seconds.
+
+    The wait of a single server has an atom at zero of 1 - rho and a near-exponential tail (Kingman 1962):
+    P(W > t) = rho exp(-rho t / E[W]).
+    """
+    rho = np.maximum(state.prefill_utilisation, 1e-12)
+    tail = np.maximum(np.log(rho / (1.0 - probability)), 0.0)
+    return state.waiting_seconds / rho * tail + state.prefill_seconds
+
+
+def itl_quantile(replica: Replica, state: SteadyState, probability: float) -> Array:
+    """Return a quantile of the inter-token latency: the mixed step where enough steps are mixed, seconds."""
+    pp = replica.table.layout.pp
+    slow = state.mixed_share > 1.0 - probability
+    return np.where(slow, state.mixed.total, state.decode.total) * pp
+
+
+def batch_axis(highest: float, prefill_bound: bool) -> Array:
+    """Return seen batches from 1 to ``highest``, log-spaced in b - 1; denser at a prefill limit.
+
+    Waiting grows without bound as q tends to 1, so the last points close in on it geometrically.
+    """
+    room = highest - 1.0
+    if room <= 0:
+        return np.array([1.0])
+    low = min(0.05, room / 2.0)
+    body = np.geomspace(low, room, COARSE_POINTS)
+    if not prefill_bound:
+        return np.concatenate(([1.0], 1.0 + body))
+    edge = room * (1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS))
+    inner = body[body < room * 0.8]
+    return 1.0 + np.concatenate(([0.0], inner, edge))
+
+
+def _axis(replica: Replica) -> tuple[MemoryPlan, Array, str]:
+    """Memory plan, axis, and the name of what ends the axis."""
+    memory = plan_memory(replica.table, replica.load, replica.policy)
+    layout = replica.table.layout
+    ends = {
+        "memory": memory.max_batch,
+        "max_batch": float(replica.policy.max_batch * layout.attention_dp),
+        "prefill": prefill_limit(replica.table, replica.load, replica.policy),
+    }
+    edge = min(ends, key=lambda name: ends[name])
+    return memory, batch_axis(max(ends[edge], 1.0), edge == "prefill"), edge
+
+
+def _at(replica: Replica, seen: float, population: Population) -> SteadyState:
+    return _at_many(replica, np.array([seen]), population)
+
+
+def _at_many(replica: Replica, axis: Array, population: Population) -> SteadyState:
+    return steady_state(replica.table, replica.load, replica.policy, axis, population)
+
+
+def _root(
+    replica: Replica, axis: Array, excess: Callable[[SteadyState], Array], population: Population
+) -> tuple[float, bool]:
+    """Return (b, whether the end of the axis holds): the first b at which ``excess`` reaches 0."""
+    bracket = _bracket(axis, excess(_at_many(replica, axis, population)))
+    if bracket is None:
+        return float(axis[-1]), True
+    low, high, _, _ = bracket
+    if low == high:
+        return low, False
+    fine = low + (high - low) * np.linspace(0.0, 1.0, FINE_POINTS)
+    finer = _bracket(fine, excess(_at_many(replica, fine, population)))
+    if finer is None:
+        return high, False
+    low, high, below, above = finer
+    if low == high or above - below <= 0 or not np.isfinite(below):
+        return low, False
+    return low + (high - low) * (-below) / (above - below), False
+
+
+def _bracket(axis: Array, values: Array) -> tuple[float, float, float, float] | None:
+    """Return (low, high, value at low, at high) around the first value >= 0; None where all are below."""
+    over = np.flatnonzero(values >= 0.0)
+    if over.size == 0:
+        return None
+    first = int(over[0])
+    before = max(first - 1, 0)
+    return float(axis[before]), float(axis[first]), float(values[before]), float(values[first])
+
+
+def _violation(replica: Replica, state: SteadyState, limits: Limits) -> tuple[Array, Array]:
+    """Return ln of the worst latency over its limit, and which limit it is."""
+    quantile = _QUANTILES.get(limits.statistic)
+    worst = np.full_like(state.batch, -np.inf)
+    which = np.full(state.batch.shape, "tpot", dtype=object)
+    if limits.max_tpot_seconds is not None:
+        tpot = state.tpot_seconds if quantile is None else itl_quantile(replica, state, quantile)
+        worst = np.log(tpot / limits.max_tpot_seconds)
+    if limits.max_ttft_seconds is not None:
+        ttft = state.ttft_seconds if quantile is None else ttft_quantile(state, quantile)
+        over = np.log(ttft / limits.max_ttft_seconds)
+        which = np.where(over > worst, "ttft", which)
+        worst = np.maximum(worst, over)
+    return worst, which
+
+
+def _refuse(replica: Replica, alone: SteadyState, limits: Limits, which: str) -> None:
+    best_tpot, best_ttft = float(alone.tpot_seconds[0]), float(alone.ttft_seconds[0])
+    best = best_tpot if which == "tpot" else best_ttft
+    asked = limits.max_tpot_seconds if which == "tpot" else limits.max_ttft_seconds
+    raise InfeasibleError(
+        f"max_{which}_seconds is {asked:.4g}, but a lone request already takes {best:.4g} s on this layout; "
+        "raise the limit, use more accelerators, or shorten the prompt.",
+        field=f"operating_point.max_{which}_seconds",
+        code="limits-unmet",
+        accepted={f"minimum_{which}_seconds": best},
+    )
