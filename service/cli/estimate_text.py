@@ -103,6 +103,7 @@ def _kind(rate: Rate) -> str:
 
 def _state(answer: EstimateAnswer) -> list[tuple[str, str]]:
     latency, throughput, memory = answer.latency, answer.throughput, answer.memory
+    speed = figure(latency.interactivity_tokens_per_second, 3)
     return [
         ("decoding together", _batch(answer.operating_point)),
         ("requests", _load(answer.operating_point)),
@@ -113,7 +114,7 @@ def _state(answer: EstimateAnswer) -> list[tuple[str, str]]:
         ),
         (
             "each further token",
-            f"{duration(latency.tpot_seconds)} = {figure(latency.interactivity_tokens_per_second, 3)} a second "
+            f"{duration(latency.tpot_seconds)} = {speed} a second "
             f"({duration(latency.inter_token_mixed_step_seconds)} in a step that carries a prompt)",
         ),
         ("whole request", duration(latency.end_to_end_seconds)),
