@@ -38,7 +38,8 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
 def _names(options: EstimateOptions) -> tuple[str | None, str | None]:
     """Return model and accelerator; a lone argument beside a model given otherwise is the accelerator."""
     first, second = options.model_argument, options.accelerator_argument
-    if first and second is None and (options.model or options.config or options.request):
+    elsewhere = options.model or options.config or options.request
+    if first and second is None and elsewhere and not options.accelerator:
         first, second = None, first
     return _one_of("model", first, options.model), _one_of("accelerator", second, options.accelerator)
 
@@ -106,7 +107,7 @@ def _price(options: EstimateOptions) -> dict[str, Any]:
 
 
 def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
-    """Put lengths into the body: into its one class, or a first one named ``all``.
+    """Put lengths into the body: into its one class, or a first one.
 
     A length left out stays the use case's default, which the answer lists.
     """
@@ -117,7 +118,7 @@ def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
     }
     if not given:
         return
-    classes = _part(body, "workload").get("classes") or [{"name": "all", "weight": 1}]
+    classes = _part(body, "workload").get("classes") or [{}]
     if not isinstance(classes, list) or not isinstance(classes[0], dict):
         return  # not a list of classes: whoever reads the body says so
     if len(classes) > 1:

@@ -26,7 +26,7 @@ prices.register(app)
 def main() -> None:
     """Run a command; turn its errors into a message and an exit code."""
     try:
-        app()
+        app(prog_name="pertoken")
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

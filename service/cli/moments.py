@@ -40,8 +40,16 @@ def read_known_at(text: str, snapshot: CatalogSnapshot) -> int:
     Raises
     ------
     InvalidRequestError
-        Where it is neither.
+        Where it is neither, or the revision is still to come.
     """
-    if match := _REVISION.fullmatch(text):
-        return int(match[1])
-    return snapshot.revision_at(read_moment(text, "known_at"))
+    match = _REVISION.fullmatch(text)
+    revision = int(match[1]) if match else snapshot.revision_at(read_moment(text, "known_at"))
+    newest = snapshot.info.revision
+    if revision > newest:
+        raise InvalidRequestError(
+            f"Revision r{revision} does not exist yet.",
+            field="known_at",
+            code="unknown-revision",
+            accepted={"newest": f"r{newest}"},
+        )
+    return revision

@@ -7,14 +7,14 @@ Rules between values are the use case's; here a value only has to be of its fiel
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from service.application.errors import InvalidRequestError
-from service.application.requests import EstimateRequest
+from service.application.requests import EstimateRequest, WorkloadClass
 from service.billing.errors import AmountError
 from service.billing.money import parse_amount
 from service.cli.files import with_floats
@@ -37,19 +37,31 @@ def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int
         For an unknown or missing field or a value of the wrong type, with the field's path.
     """
     flat = dict(body)
-    if "workload" in flat:
-        flat["workload"] = _classes(flat["workload"])
+    workload = flat.pop("workload", None)
     if isinstance(flat.get("known_at"), str):
         flat["known_at"] = known_at(flat["known_at"])
     request: EstimateRequest = _read_dataclass(EstimateRequest, flat, "")
-    return request
+    if workload is None:
+        return request
+    classes, chosen = _read_classes(workload)
+    return replace(request, workload=classes, defaulted=(*request.defaulted, *chosen))
 
 
-def _classes(workload: Any) -> Any:
-    if not isinstance(workload, Mapping):
-        raise _wrong("workload", workload, "an object with a list `classes`")
-    _refuse_unknown(workload, ["classes"], "workload")
-    return workload.get("classes", [])
+def _read_classes(workload: Any) -> tuple[tuple[WorkloadClass, ...], list[str]]:
+    """Return the classes, and the paths of the names and weights chosen for the caller."""
+    given = _expect(workload, dict, "workload", "an object with a list `classes`")
+    _refuse_unknown(given, ["classes"], "workload")
+    chosen = []
+    classes = []
+    for index, item in enumerate(_expect(given.get("classes"), list, "workload.classes", "a list")):
+        path = f"workload.classes.{index}"
+        defaults = {"name": f"class-{index + 1}", "weight": 1}
+        values = {
+            key: value for key, value in _expect(item, dict, path, "an object").items() if value is not None
+        }
+        chosen += [f"{path}.{name}" for name in defaults if name not in values]
+        classes.append(_read_dataclass(WorkloadClass, {**defaults, **values}, path))
+    return tuple(classes), chosen
 
 
 def _read(hint: Any, value: Any, path: str) -> Any:
@@ -84,7 +96,7 @@ def _read_dataclass(owner: Any, value: Any, path: str) -> Any:
 
 def _read_list(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
     items = _expect(value, list, path, "a list")
-    return tuple(_read(hint, item, f"{path}[{index}]") for index, item in enumerate(items))
+    return tuple(_read(hint, item, f"{path}.{index}") for index, item in enumerate(items))
 
 
 def _read_choice(choices: tuple[Any, ...], value: Any, path: str) -> Any:
