@@ -40,7 +40,7 @@ def last_applied_digest(connection: Connection, name: str) -> str | None:
     return digest
 
 
-def run_import(engine: Engine, batch: ImportBatch, *, actor: str, accept_held: bool = False) -> ImportOutcome:
+def run_import(engine: Engine, batch: ImportBatch, *, actor: str, reviewed: bool = False) -> ImportOutcome:
     """Plan and apply a batch in one transaction; the same content twice is a no-op.
 
     Parameters
@@ -51,14 +51,15 @@ def run_import(engine: Engine, batch: ImportBatch, *, actor: str, accept_held: b
         What was read from the source.
     actor
         Who asked, for the revision's label.
-    accept_held
-        Apply also what a person should look at first: for content reviewed elsewhere.
+    reviewed
+        True for content that people reviewed where it is kept: nothing is held, and a single row that
+        cannot be used rejects the whole.
     """
     with writing(engine) as connection:
         if last_applied_digest(connection, batch.name) == batch.content_digest:
             return ImportOutcome("unchanged", None, None, None)
         plan = plan_import(connection, batch)
-        state = _state(plan, accept_held=accept_held)
+        state = _state(plan, reviewed=reviewed)
         import_id = record_import(connection, plan, state)
         if state != "applied" or plan.is_empty:
             return ImportOutcome(state, import_id, None, plan)
@@ -66,12 +67,11 @@ def run_import(engine: Engine, batch: ImportBatch, *, actor: str, accept_held: b
         return ImportOutcome(state, import_id, stamp.revision, plan)
 
 
-def _state(plan: ImportPlan, *, accept_held: bool) -> Literal["applied", "held", "rejected"]:
-    if plan.held and not accept_held:
-        return "held"
-    if plan.rejected and plan.is_empty and not plan.unchanged:
+def _state(plan: ImportPlan, *, reviewed: bool) -> Literal["applied", "held", "rejected"]:
+    nothing_usable = plan.is_empty and not plan.unchanged
+    if plan.rejected and (reviewed or nothing_usable):
         return "rejected"
-    return "applied"
+    return "held" if plan.held and not reviewed else "applied"
 
 
 def record_import(connection: Connection, plan: ImportPlan, state: str) -> int:

@@ -237,6 +237,7 @@ class EngineReleaseSeed(SeedModel):
     memory_utilisation: Annotated[Decimal, Field(gt=0, le=1)]
     preemption_margin: Annotated[Decimal, Field(ge=0, lt=1)]
     max_batch: Annotated[int, Field(ge=1)]
+    kv_cache_format_by_precision: dict[Slug, Slug] = Field(default_factory=dict)
     source: Slug
     note: str = ""
 
