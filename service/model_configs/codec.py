@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from service.engine.errors import InvalidInputError
@@ -66,7 +66,7 @@ def _fail(path: str, message: str, **accepted: object) -> InvalidInputError:
 
 
 @functools.cache
-def _hints(cls: Hashable) -> dict[str, Any]:
+def _hints(cls: Callable[..., object]) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -131,10 +131,11 @@ def _decode_dataclass(cls: type[Any], value: object, path: str) -> Any:
     for key in value:
         if key not in known:
             raise _fail(_join(path, key), "unknown field", one_of=sorted(known))
+    hints = _hints(cls)
     found = {}
     for name, field in known.items():
         if name in value:
-            found[name] = _decode(_hints(cls)[name], value[name], _join(path, name))
+            found[name] = _decode(hints[name], value[name], _join(path, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise _fail(_join(path, name), "required field is missing", required=True)
     return cls(**found)
