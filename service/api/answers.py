@@ -1,0 +1,47 @@
+"""From a body to the bytes of its answer, without HTTP around it; what one line of a batch is, too."""
+
+from datetime import datetime
+
+import orjson
+
+from service.api.deps import Services
+from service.api.strict_json import parse_strict_json
+from service.api.translate import read_estimate
+from service.application.answers import EstimateAnswer
+from service.application.ports import CatalogSnapshot
+from service.application.render import to_json_values
+
+
+def compute_estimate(
+    body: bytes, snapshot: CatalogSnapshot, services: Services, now: datetime
+) -> EstimateAnswer:
+    """Return the answer to one estimate as a caller wrote it.
+
+    Parameters
+    ----------
+    body
+        JSON text.
+    snapshot
+        The catalog that answers.
+    services
+        Holds the use case.
+    now
+        The time that ``as_of`` defaults to.
+
+    Raises
+    ------
+    UnreadableJsonError
+        If the text is not JSON.
+    ProblemError
+        If the body breaks its schema.
+    ApplicationError, EngineError
+        If the use case refuses.
+    """
+    return services.estimate(read_estimate(parse_strict_json(body), snapshot), snapshot, now)
+
+
+def encode_answer(answer: EstimateAnswer) -> bytes:
+    """Return the JSON text of an answer; same build, same answer, same bytes."""
+    # The answer is not validated again on its way out: a test validates real answers against the
+    # published schema instead.
+    return orjson.dumps(to_json_values(answer))

@@ -1,0 +1,1 @@
+"""Routes translate: read the request, call one use case, write the answer."""
