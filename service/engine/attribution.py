@@ -89,9 +89,9 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
     state = subject.state
     plain, mixed = busy_seconds(subject)
     weight_mixed = mixed / (plain + mixed)
-    decode_parts = resource_parts(subject, state.decode, _decode_load(subject))
+    decode_parts = resource_parts(subject, state.decode, state.decode_load)
     mixed_parts = resource_parts(subject, state.mixed, state.mixed_load)
-    decode_kinds = _kind_shares(subject, _decode_load(subject), state.decode, view)
+    decode_kinds = _kind_shares(subject, state.decode_load, state.decode, view)
     mixed_kinds = _kind_shares(subject, state.mixed_load, state.mixed, view)
     shares = (1.0 - weight_mixed) * _spread(decode_kinds, decode_parts) + weight_mixed * _spread(
         mixed_kinds, mixed_parts
@@ -135,8 +135,7 @@ def busy_seconds(subject: Subject) -> tuple[float, float]:
     steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
     plain = steps * layout.pp * (1.0 - state.mixed_share) * state.decode.total / state.seen_batch
     chunks = load.mean_uncached / state.chunk_tokens
-    carriers = np.maximum((state.mixed_load.group - np.maximum(state.seen_batch / layout.pp, 1.0)), 1e-300)
-    carriers = np.where(state.chunk_tokens > 0, carriers / state.chunk_tokens, 1.0)
+    carriers = (state.mixed_load.group - state.decode_load.group) / state.chunk_tokens
     mixed = chunks * state.mixed.total / carriers
     return float(plain[0]), float(mixed[0])
 
@@ -280,13 +279,6 @@ def _spread(kinds: Array, parts: Array) -> Array:
     joined: Array = kinds[:, :, :, None] * parts[:, None, None, :]
     joined /= joined.sum()
     return joined
-
-
-def _decode_load(subject: Subject) -> StepLoad:
-    state = subject.state
-    zero = np.zeros_like(state.mixed_load.chunk)
-    group = np.maximum(state.seen_batch / subject.table.layout.pp, 1.0)
-    return StepLoad(state.mixed_load.decode, zero, group)
 
 
 def _proportion(values: Array) -> Array:

@@ -44,6 +44,7 @@ class SteadyState:
     decode: StepTimes
     mixed: StepTimes
     mixed_load: StepLoad
+    decode_load: StepLoad
     step_seconds: Array
     """Mean time of one pipeline stage's step."""
     tpot_seconds: Array
@@ -110,6 +111,7 @@ def steady_state(
         decode=decode,
         mixed=mixed,
         mixed_load=mixed_load,
+        decode_load=decode_load,
         step_seconds=step_seconds,
         tpot_seconds=tpot,
         prefill_utilisation=rho,

@@ -1,0 +1,76 @@
+"""Plain sentences with the numbers that carry them (METHOD 7)."""
+
+from service.application.answers import Bound, Latency, OperatingPoint, Rate
+from service.engine.units import MILLI
+
+_KIND_WORDS = {
+    "uncached_input": "an input token",
+    "cached_input": "a cached input token",
+    "output": "an output token",
+}
+
+
+def explain(
+    rates: tuple[Rate, ...], bounds: tuple[Bound, ...], point: OperatingPoint, latency: Latency
+) -> tuple[str, ...]:
+    """Return what the figures mean, most important first."""
+    by_kind = {rate.kind: rate for rate in rates}
+    sentences = [_ratio(by_kind["output"], by_kind["uncached_input"], bounds, point)]
+    cached, fresh = by_kind["cached_input"], by_kind["uncached_input"]
+    if fresh.per_million_tokens > 0:
+        share = cached.per_million_tokens / fresh.per_million_tokens
+        seen = (
+            ""
+            if cached.tokens_per_request > 0
+            else " (the limit for a first cached token; this mix has none)"
+        )
+        sentences.append(
+            f"A cached input token costs {share:.1%} of a fresh one{seen}: its keys are read by the tokens "
+            "after it, but nothing is computed for it."
+        )
+    sentences.append(
+        f"{point.prefill_step_share:.0%} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "
+        f"tokens; such a step takes {latency.inter_token_mixed_step_seconds / MILLI:.1f} ms, one that only "
+        f"decodes {latency.decode_step_seconds / MILLI:.1f} ms."
+    )
+    sentences.append(_limit(point))
+    for rate in rates:
+        if rate.tokens_per_request > 0:
+            resource = max(rate.share_by_resource, key=lambda name: rate.share_by_resource[name])
+            component = max(rate.share_by_component, key=lambda name: rate.share_by_component[name])
+            sentences.append(
+                f"Of what {_KIND_WORDS[rate.kind]} costs, {rate.share_by_resource[resource]:.0%} is "
+                f"{resource}; the largest component is {component.replace('_', ' ')} "
+                f"({rate.share_by_component[component]:.0%})."
+            )
+    return tuple(sentences)
+
+
+def _ratio(output: Rate, fresh: Rate, bounds: tuple[Bound, ...], point: OperatingPoint) -> str:
+    decode = next(bound for bound in bounds if bound.step == "decode")
+    intensity = (
+        f"does {decode.flop_per_byte:.0f} FLOP per byte against a ridge of {decode.ridge_flop_per_byte:.0f}"
+    )
+    if fresh.per_million_tokens <= 0:
+        return f"Decode at batch {point.batch:.0f} {intensity}; it is bound by {decode.resource}."
+    ratio = output.per_million_tokens / fresh.per_million_tokens
+    return (
+        f"Output costs {ratio:.1f}x input because decode at batch {point.batch:.0f} {intensity}; "
+        f"it is bound by {decode.resource}."
+    )
+
+
+_LIMITS = {
+    "concurrency": "The batch is set by the requests in flight.",
+    "arrivals": "The batch follows from the arrival rate.",
+    "memory": "The batch cannot grow: the KV cache fills the memory beside the weights.",
+    "max_batch": "The batch cannot grow: the engine's limit of sequences is reached.",
+    "prefill": "The batch cannot grow: every step already carries a prefill chunk.",
+    "tpot": "A larger batch would be cheaper but exceed the limit on the time per output token.",
+    "ttft": "A larger batch would be cheaper but exceed the limit on the time to the first token.",
+    "throughput": "A larger batch would complete fewer requests per second.",
+}
+
+
+def _limit(point: OperatingPoint) -> str:
+    return f"{_LIMITS[point.limited_by]} {point.concurrency:.4g} requests are in flight in each replica."

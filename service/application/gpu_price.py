@@ -1,0 +1,150 @@
+"""Which accelerator-hour price an estimate uses: the caller's own, or a row of the catalog."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from service.application.errors import InvalidRequestError, NoPriceError
+from service.application.ports import CatalogSnapshot, GpuPriceRecord
+from service.application.requests import PriceRequest
+
+PREFERRED_COMMITMENTS = ("on_demand", "rental", "reserved_1y", "reserved_3y", "owned", "spot")
+"""Where no commitment is asked for, the first of these that has a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPrice:
+    """The price in force, the request that names it, and what was left to default."""
+
+    amount: Decimal
+    currency: str
+    row: GpuPriceRecord | None
+    request: PriceRequest
+    defaulted: tuple[str, ...]
+
+
+def choose_gpu_price(
+    snapshot: CatalogSnapshot, asked: PriceRequest, accelerator: str, as_of: datetime, known_at: int | None
+) -> ChosenPrice:
+    """Return the price of one accelerator-hour.
+
+    Without an amount, the rows of the accelerator valid at ``as_of`` are narrowed by what the caller
+    named; of those left the median by amount is taken (the lower one of two), so that neither a bargain
+    nor a list price of one cloud decides.
+
+    Raises
+    ------
+    InvalidRequestError
+        An amount without a currency, or both an amount and a row.
+    NoPriceError
+        No row applies (codes ``price-not-found``, ``price-not-known-at``).
+    """
+    if asked.amount is not None:
+        return _own(asked)
+    rows = snapshot.gpu_prices(accelerator, as_of, known_at)
+    if not rows:
+        _refuse_undated(snapshot, accelerator, as_of, known_at)
+    row = _median(_narrow(rows, asked, accelerator))
+    request = PriceRequest(
+        basis="rental",
+        currency=row.price.currency,
+        provider=row.provider,
+        region=row.region,
+        commitment=row.commitment,
+        gpus_per_instance=row.gpus_per_instance,
+        source=row.source,
+    )
+    names = ("basis", "currency", "provider", "region", "commitment", "gpus_per_instance", "source")
+    defaulted = tuple(f"price.{name}" for name in names if getattr(asked, name) is None)
+    return ChosenPrice(row.price.amount, row.price.currency, row, request, defaulted)
+
+
+def _own(asked: PriceRequest) -> ChosenPrice:
+    if asked.currency is None:
+        raise InvalidRequestError(
+            "price.amount needs price.currency beside it; nothing is USD by default.",
+            field="price.currency",
+            code="currency-missing",
+            accepted={"currency": "an ISO 4217 code, for example USD"},
+        )
+    named = [
+        name for name in ("provider", "region", "commitment", "source") if getattr(asked, name) is not None
+    ]
+    if named:
+        raise InvalidRequestError(
+            f"price.amount is given, so price.{named[0]} would select nothing; give one or the other.",
+            field=f"price.{named[0]}",
+            code="price-given-twice",
+        )
+    if asked.amount is None or asked.amount <= 0:
+        raise InvalidRequestError(
+            f"price.amount is {asked.amount}; it must be greater than 0.", field="price.amount"
+        )
+    request = PriceRequest(basis="rental", amount=asked.amount, currency=asked.currency)
+    defaulted = ("price.basis",) if asked.basis is None else ()
+    return ChosenPrice(asked.amount, asked.currency, None, request, defaulted)
+
+
+def _narrow(rows: Sequence[GpuPriceRecord], asked: PriceRequest, accelerator: str) -> list[GpuPriceRecord]:
+    tests: dict[str, Callable[[GpuPriceRecord], str | int]] = {
+        "currency": lambda row: row.price.currency,
+        "provider": lambda row: row.provider,
+        "region": lambda row: row.region,
+        "commitment": lambda row: row.commitment,
+        "gpus_per_instance": lambda row: row.gpus_per_instance,
+        "source": lambda row: row.source,
+    }
+    left = list(rows)
+    for name, read in tests.items():
+        wanted = getattr(asked, name)
+        if wanted is None:
+            continue
+        there = sorted({read(row) for row in left}, key=str)
+        left = [row for row in left if read(row) == wanted]
+        if not left:
+            raise NoPriceError(
+                f"No price of {accelerator} has {name} {wanted!r}; there are {', '.join(map(str, there))}. "
+                "Name one of these, or give price.amount and price.currency.",
+                field=f"price.{name}",
+                code="price-not-found",
+                accepted={name: there},
+            )
+    if asked.commitment is None:
+        for commitment in PREFERRED_COMMITMENTS:
+            some = [row for row in left if row.commitment == commitment]
+            if some:
+                return some
+    return left
+
+
+def _median(rows: list[GpuPriceRecord]) -> GpuPriceRecord:
+    # Of several currencies the one most rows have; amounts of different currencies do not compare.
+    currencies = sorted(row.price.currency for row in rows)
+    currency = max(dict.fromkeys(currencies), key=currencies.count)
+    ordered = sorted(
+        (row for row in rows if row.price.currency == currency),
+        key=lambda row: (row.price.amount, row.provider, row.region, row.gpus_per_instance, row.source),
+    )
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def _refuse_undated(
+    snapshot: CatalogSnapshot, accelerator: str, as_of: datetime, known_at: int | None
+) -> None:
+    known = snapshot.gpu_prices(accelerator, None, known_at)
+    if not known:
+        raise NoPriceError(
+            f"The catalog has no price for {accelerator}; give price.amount and price.currency.",
+            field="price",
+            code="price-not-found",
+            accepted={"amount": "a price per accelerator-hour", "currency": "an ISO 4217 code"},
+        )
+    first = min(row.stamp.valid_from for row in known)
+    raise NoPriceError(
+        f"No price of {accelerator} is known at {as_of.isoformat()}; the first is from {first.isoformat()}. "
+        "Choose a later as_of, or give price.amount and price.currency.",
+        field="as_of",
+        code="price-not-known-at",
+        accepted={"first_known": first.isoformat()},
+    )

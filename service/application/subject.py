@@ -1,0 +1,40 @@
+"""What a request is about: a catalog model, or a ``config.json`` of the caller's."""
+
+from dataclasses import asdict
+
+from service.application.errors import InvalidRequestError
+from service.application.ports import CatalogSnapshot
+from service.application.requests import EstimateRequest
+from service.application.resolve import Subject
+from service.engine.architecture import derive_work
+from service.model_configs import parse_config
+
+INLINE_MODEL = "inline-config"
+"""Name of a model given as a configuration."""
+
+
+def read_subject(request: EstimateRequest, snapshot: CatalogSnapshot) -> Subject:
+    """Return the model of a request.
+
+    Raises
+    ------
+    InvalidRequestError
+        Both or none of ``model`` and ``config`` is given.
+    UnknownIdError
+        ``model`` names nothing.
+    EngineError
+        The configuration cannot be read; the field names the part.
+    """
+    if (request.model is None) == (request.config is None):
+        given = "Both are" if request.model is not None else "Neither is"
+        raise InvalidRequestError(
+            "Exactly one of model (a catalog id or alias) and config (a config.json object) is needed. "
+            f"{given} given.",
+            field="model",
+            code="model-missing" if request.model is None else "model-given-twice",
+        )
+    if request.model is not None:
+        record = snapshot.model(request.model)
+        return Subject(record.id, record.work, record, record.native_formats)
+    parsed = parse_config(request.config or {}, INLINE_MODEL)
+    return Subject(INLINE_MODEL, derive_work(parsed.spec), None, asdict(parsed.native_formats))
