@@ -96,6 +96,7 @@ class ListingRecord:
     method: str
     checked_on: date
     note: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
