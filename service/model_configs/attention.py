@@ -32,7 +32,7 @@ def softmax_attention(reader: ConfigReader, family: Family, position: LayerPosit
         Where heads do not divide, or a window has no size.
     """
     local = position.kind in ("sliding", "chunked")
-    heads, kv_heads, head_dim, value_dim = _sizes(reader, local=local)
+    heads, kv_heads, head_dim, value_dim = _sizes(reader, family, local=local)
     reusing = reader.integer("num_kv_shared_layers", default=0, minimum=0)
     return Attention(
         query_heads=heads,
@@ -52,7 +52,7 @@ def softmax_attention(reader: ConfigReader, family: Family, position: LayerPosit
     )
 
 
-def _sizes(reader: ConfigReader, *, local: bool) -> tuple[int, int, int, int]:
+def _sizes(reader: ConfigReader, family: Family, *, local: bool) -> tuple[int, int, int, int]:
     heads = reader.integer("heads")
     kv_heads = reader.integer("kv_heads", default=heads)
     head_dim = reader.optional_integer("head_dim") or _derived_head_dim(reader, heads)
@@ -73,7 +73,7 @@ def _sizes(reader: ConfigReader, *, local: bool) -> tuple[int, int, int, int]:
     other = reader.section("attention_other_setting")
     if local:
         heads = own["swa_num_attention_heads"] or own["num_sliding_attention_heads"] or heads
-        kv_heads = own["swa_num_key_value_heads"] or kv_heads
+        kv_heads = own["swa_num_key_value_heads"] or kv_heads * family.local_kv_multiple
         head_dim = own["swa_head_dim"] or head_dim
         value_dim = own["swa_v_head_dim"] or value_dim
         if other is not None:

@@ -8,8 +8,8 @@ import dataclasses
 import functools
 import math
 import types
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from service.engine.errors import InvalidInputError
 
@@ -66,7 +66,7 @@ def _fail(path: str, message: str, **accepted: object) -> InvalidInputError:
 
 
 @functools.cache
-def _hints(cls: Callable[..., object]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -131,7 +131,7 @@ def _decode_dataclass(cls: type[Any], value: object, path: str) -> Any:
     for key in value:
         if key not in known:
             raise _fail(_join(path, key), "unknown field", one_of=sorted(known))
-    hints = _hints(cls)
+    hints = _hints(cast(Hashable, cls))
     found = {}
     for name, field in known.items():
         if name in value:

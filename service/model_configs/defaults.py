@@ -87,8 +87,8 @@ nemotron_h: num_key_value_heads=8 head_dim=128 ssm_state_size=128 mamba_num_head
   n_groups=8 conv_kernel=4 expand=2 use_conv_bias=true n_routed_experts=8
   n_shared_experts=1 moe_intermediate_size=7688 moe_shared_expert_intermediate_size=7688
   num_experts_per_tok=2
-mimo_v2_flash: num_key_value_heads=4 moe_intermediate_size=2048 num_experts_per_tok=8 n_routed_experts=256
-  head_dim=192 v_head_dim=128 sliding_window=129
+mimo_v2_flash: first_k_dense_replace=1 num_key_value_heads=4 moe_intermediate_size=2048 num_experts_per_tok=8
+  n_routed_experts=256 head_dim=192 v_head_dim=128 sliding_window=129
 minimax_m2: num_key_value_heads=8 head_dim=128 num_experts_per_tok=8 num_local_experts=256
 minimax_m3_vl_text: num_key_value_heads=4 head_dim=128 num_experts_per_tok=4 num_local_experts=128
   dense_intermediate_size=12288 shared_intermediate_size=3072 index_n_heads=4 index_head_dim=128

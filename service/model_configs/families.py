@@ -47,7 +47,8 @@ class Family:
     sinks: bool = False
     expert_bias: bool = False
     router_bias: bool = False
-    router_scale_per_expert: bool = False
+    router_vector: bool = False
+    """A learned value per expert that is a parameter, not a buffer."""
     shared_gate: bool = False
     shares_expert_size: bool = False
     """One shared expert as wide as a routed one, whatever the configuration says (Llama 4)."""
@@ -57,6 +58,8 @@ class Family:
     generic: bool = False
     parallel_mamba: bool = False
     """Every layer has a Mamba-2 mixer beside its attention (Falcon-H1)."""
+    local_kv_multiple: int = 1
+    """KV heads of a windowed layer over those of a full one, where the configuration is silent."""
     mtp_dense: bool = False
     """Multi-token-prediction layers are dense though the model's last layer has experts (Step 3.5)."""
     class_vocabulary: int | None = None
@@ -166,7 +169,11 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     "mimo": replace(_QWEN2, qkv_bias="attention_bias"),
     "mimo_v2_flash": Family(
-        output_bias=False, mlp_bias=False, layer_rule="mimo", ignored=("attention_chunk_size",)
+        output_bias=False,
+        mlp_bias=False,
+        layer_rule="mimo",
+        ignored=("attention_chunk_size",),
+        local_kv_multiple=2,
     ),
     "minimax_m2": replace(_MISTRAL, query_key_norm_if="all_heads", query_key_norm="all_heads"),
     "minimax_m3_vl_text": replace(_MISTRAL, query_key_norm="per_head", layer_rule="all_full"),
@@ -185,7 +192,7 @@ FAMILIES: Final[dict[str, Family]] = {
         output_bias="use_bias",
         mlp_bias="use_bias",
         tied=True,
-        router_scale_per_expert=True,
+        router_vector=True,
     ),
     "smollm3": replace(_LLAMA, tied=True, layer_rule="window_flag"),
     "seed_oss": replace(_LLAMA, output_bias="attention_out_bias"),
@@ -201,7 +208,12 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     "dots1": replace(_LLAMA, query_key_norm="per_head", mlp_bias=False, layer_rule="window_flag"),
     "afmoe": replace(
-        _LLAMA, query_key_norm="per_head", output_gate="per_element", norm_vectors=4, layer_rule="pattern"
+        _LLAMA,
+        query_key_norm="per_head",
+        output_gate="per_element",
+        norm_vectors=4,
+        router_vector=True,
+        layer_rule="pattern",
     ),
     "solar_open": replace(_LLAMA, mlp_bias=False),
 }

@@ -112,7 +112,7 @@ def _experts(reader: ConfigReader, family: Family, *, router_other: int = 0) -> 
         else None,
         shared_gate=family.shared_gate and bool(shared),
         router_bias=family.router_bias,
-        router_other_parameters=router_other + (experts if family.router_scale_per_expert else 0),
+        router_other_parameters=router_other + (experts if family.router_vector else 0),
     )
 
 
