@@ -48,7 +48,11 @@ def open_engine(url: str) -> Engine:
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
-            connect_args={"connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS},
+            connect_args={
+                "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS,
+                # A server that vanished without a word is noticed by the poll, not after minutes.
+                "tcp_user_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS * 1000,
+            },
         )
     if backend != "sqlite":
         raise DatabaseUrlError(f"The catalog lives in SQLite or PostgreSQL, not in {backend}.")
@@ -87,6 +91,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE revision IN EXCLUSIVE MODE"))
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees one state of the database from its first query to its end."""
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection, connection.begin():
         yield connection
 
 

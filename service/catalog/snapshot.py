@@ -1,0 +1,187 @@
+"""An immutable view of the catalog in memory; implements ``application.ports.CatalogSnapshot``."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+from service.application.ports import (
+    AcceleratorRecord,
+    CatalogInfo,
+    GpuPriceRecord,
+    ListingRecord,
+    ListPriceRecord,
+    ModelRecord,
+    SourceRecord,
+)
+from service.catalog.content import CatalogContent, VersionedDocument
+from service.catalog.references import ParsedReferences, parse_references
+from service.catalog.seed_schema import MeterSeed, UnitSeed
+from service.engine.types import Calibration, EnginePolicy, NumberFormat
+
+P = TypeVar("P", GpuPriceRecord, ListPriceRecord)
+
+
+class Snapshot:
+    """One state of the catalog, both time axes included; no I/O behind any method.
+
+    >>> snapshot = Snapshot.of(CatalogContent())
+    >>> snapshot.info.revision
+    0
+    """
+
+    def __init__(self, content: CatalogContent, references: ParsedReferences, loaded_at: datetime) -> None:
+        self._content = content
+        self._references = references
+        self._info = CatalogInfo(content.revision, content.digest, loaded_at)
+        # Sorted once here, so that every answer comes in the same order without sorting again.
+        self._gpu_prices = sorted(content.gpu_prices.values(), key=_gpu_order)
+        self._list_prices = sorted(content.list_prices.values(), key=_list_order)
+        self._gpu: dict[str, list[GpuPriceRecord]] = defaultdict(list)
+        for gpu_price in self._gpu_prices:
+            self._gpu[gpu_price.accelerator].append(gpu_price)
+        self._list: dict[tuple[str, str], list[ListPriceRecord]] = defaultdict(list)
+        for list_price in self._list_prices:
+            self._list[list_price.provider, list_price.provider_model_id].append(list_price)
+        self._listings: dict[str, list[ListingRecord]] = defaultdict(list)
+        for listing in sorted(
+            (row.record for row in content.listings.values() if row.revision_to is None),
+            key=lambda record: (record.provider, record.provider_model_id),
+        ):
+            self._listings[listing.model].append(listing)
+
+    @classmethod
+    def of(cls, content: CatalogContent, before: "Snapshot | None" = None) -> Self:
+        """Build a snapshot, taking over from an earlier one what did not change."""
+        references = parse_references(content, None if before is None else before._references)
+        return cls(content, references, datetime.now(UTC))
+
+    @property
+    def content(self) -> CatalogContent:
+        """All rows, for the next reload."""
+        return self._content
+
+    @property
+    def info(self) -> CatalogInfo:
+        """Revision, digest and the time of loading."""
+        return self._info
+
+    def model(self, id_or_alias: str) -> ModelRecord:
+        """Return one model; raises UnknownIdError with near matches."""
+        return self._references.models[self._references.find("model", id_or_alias)]
+
+    def models(self) -> Sequence[ModelRecord]:
+        """Return all models by id."""
+        return tuple(self._references.models.values())
+
+    def accelerator(self, id_or_alias: str) -> AcceleratorRecord:
+        """Return one accelerator; raises UnknownIdError with near matches."""
+        return self._references.accelerators[self._references.find("accelerator", id_or_alias)]
+
+    def accelerators(self) -> Sequence[AcceleratorRecord]:
+        """Return all accelerators by id."""
+        return tuple(self._references.accelerators.values())
+
+    def number_format(self, name: str) -> NumberFormat:
+        """Return a storage format; raises UnknownIdError with near matches."""
+        return self._references.formats[self._references.find("number_format", name)]
+
+    def number_formats(self) -> Sequence[NumberFormat]:
+        """Return all storage formats by name."""
+        return tuple(self._references.formats.values())
+
+    def engine_policy(self, name: str, release: str | None = None) -> EnginePolicy:
+        """Return the defaults of a serving engine's release (the newest known where None)."""
+        return self._references.policy(name, release)
+
+    def calibration(self, name: str | None, family: str, vendor: str, engine: str) -> Calibration:
+        """Return the calibration for a family and engine from a named set (the default where None)."""
+        return self._references.calibration(name, family, vendor, engine)
+
+    def sources(self) -> Mapping[str, SourceRecord]:
+        """Return all sources by id."""
+        return dict(self._references.sources)
+
+    def units(self) -> Mapping[str, UnitSeed]:
+        """Return the unit registry by id."""
+        return dict(self._references.units)
+
+    def meters(self) -> Mapping[str, MeterSeed]:
+        """Return the meter registry by id."""
+        return dict(self._references.meters)
+
+    def gpu_prices(
+        self, accelerator: str | None, as_of: datetime | None, known_at: int | None
+    ) -> Sequence[GpuPriceRecord]:
+        """Return GPU price rows in a fixed order; all valid times where ``as_of`` is None."""
+        rows: Iterable[GpuPriceRecord] = self._gpu_prices
+        if accelerator is not None:
+            rows = self._gpu.get(self._references.find("accelerator", accelerator), ())
+        return _in_force(rows, as_of, known_at)
+
+    def list_prices(
+        self,
+        provider: str | None,
+        provider_model_id: str | None,
+        as_of: datetime | None,
+        known_at: int | None,
+    ) -> Sequence[ListPriceRecord]:
+        """Return list price rows in a fixed order; all valid times where ``as_of`` is None."""
+        rows: Iterable[ListPriceRecord] = self._list_prices
+        if provider is not None and provider_model_id is not None:
+            rows = self._list.get((provider, provider_model_id), ())
+        elif provider is not None or provider_model_id is not None:
+            rows = (
+                row
+                for row in rows
+                if provider in (None, row.provider) and provider_model_id in (None, row.provider_model_id)
+            )
+        return _in_force(rows, as_of, known_at)
+
+    def listings(self, model: str | None = None) -> Sequence[ListingRecord]:
+        """Return the reviewed listings, of one model where named."""
+        if model is None:
+            return [row for _, group in sorted(self._listings.items()) for row in group]
+        return tuple(self._listings.get(self._references.find("model", model), ()))
+
+    def documents(self, kind: str, known_at: int | None = None) -> Mapping[str, VersionedDocument]:
+        """Return the reference rows of a kind as believed at a revision, by id."""
+        return {
+            row.id: row
+            for (of_kind, _), row in self._content.documents.items()
+            if of_kind == kind and _believed(row.revision_from, row.revision_to, known_at)
+        }
+
+    def revision_at(self, moment: datetime) -> int:
+        """Return the last revision recorded at or before a time; 0 before the first."""
+        return bisect_right(self._content.recorded_at, moment)
+
+
+def _gpu_order(row: GpuPriceRecord) -> tuple[str | int | datetime, ...]:
+    place = (row.accelerator, row.provider, row.region, row.commitment, row.gpus_per_instance)
+    return (*place, row.source, row.price.currency, row.stamp.valid_from, row.stamp.row_id)
+
+
+def _list_order(row: ListPriceRecord) -> tuple[str | int | datetime, ...]:
+    place = (row.provider, row.provider_model_id, row.meter, row.source, row.price.currency)
+    return (*place, row.stamp.valid_from, row.stamp.row_id)
+
+
+def _believed(revision_from: int, revision_to: int | None, known_at: int | None) -> bool:
+    if known_at is None:
+        return revision_to is None
+    return revision_from <= known_at and (revision_to is None or known_at < revision_to)
+
+
+def _in_force(rows: Iterable[P], as_of: datetime | None, known_at: int | None) -> list[P]:
+    """Keep rows that were believed at a revision and hold at a time."""
+    return [
+        row
+        for row in rows
+        if _believed(row.stamp.revision_from, row.stamp.revision_to, known_at)
+        and (
+            as_of is None
+            or (row.stamp.valid_from <= as_of and (row.stamp.valid_to is None or as_of < row.stamp.valid_to))
+        )
+    ]
