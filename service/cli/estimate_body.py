@@ -4,7 +4,7 @@ from typing import Any
 
 from service.application.errors import InvalidRequestError
 from service.cli.estimate import EstimateOptions
-from service.cli.files import read_json_object, with_floats
+from service.cli.files import read_config, read_json_object
 
 _CONCURRENCY, _ARRIVALS, _CHEAPEST = "concurrency", "arrival_rate", "cheapest"
 
@@ -22,7 +22,7 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
     _set(body, "model", model)
     _set(body, "accelerator", accelerator)
     if options.config:
-        body["config"] = with_floats(read_json_object(options.config, "config"))
+        body["config"] = read_config(options.config)
     for name in ("utilisation", "split", "kv_view", "calibration", "as_of", "known_at"):
         _set(body, name, getattr(options, name))
     _merge(body, "layout", _layout(options))

@@ -1,6 +1,7 @@
 """JSON files that a person names on the command line."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
@@ -8,6 +9,20 @@ from typing import Any, NoReturn
 from service.application.errors import InvalidRequestError
 
 MAX_FILE_BYTES = 2**20
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the object in a ``config.json``.
+
+    Libraries write Infinity into such files (``time_step_limit``), so here it is a float like others.
+
+    Raises
+    ------
+    InvalidRequestError
+        As :func:`read_json_object`.
+    """
+    values: dict[str, Any] = with_floats(_read(path, "config", float))
+    return values
 
 
 def read_json_object(path: Path, field: str) -> dict[str, Any]:
@@ -19,13 +34,17 @@ def read_json_object(path: Path, field: str) -> dict[str, Any]:
         Where the file cannot be read, is larger than 1 MiB, is not JSON, repeats a key, has NaN or
         Infinity in it, or holds no object.
     """
+    return _read(path, field, _refuse_constant)
+
+
+def _read(path: Path, field: str, read_constant: Callable[[str], Any]) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise _unreadable(path, field, "it is larger than 1 MiB")
         value = json.loads(
             path.read_bytes(),
             parse_float=Decimal,
-            parse_constant=_refuse_constant,
+            parse_constant=read_constant,
             object_pairs_hook=_distinct,
         )
     except OSError as error:

@@ -66,7 +66,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{name}={_cell(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in value)
+        return ", ".join(_cell(item) for item in value) or "-"
     return f"{value:,}".replace(",", " ") if isinstance(value, int) and abs(value) >= 10**6 else str(value)
 
 

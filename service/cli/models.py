@@ -58,11 +58,11 @@ def inspect(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Print parameters, FLOP, cache and layers that follow from a config.json; runs no code of the model."""
-    from service.application.inspect_model import inspect_model
-    from service.cli.files import read_json_object, with_floats
+    from service.application.inspect_config import inspect_config
+    from service.cli.files import read_config
     from service.cli.lists import print_record
 
-    print_record(inspect_model(with_floats(read_json_object(config, "config"))), as_json=as_json)
+    print_record(inspect_config(read_config(config), config.stem), as_json=as_json)
 
 
 def register(app: Any) -> None:

@@ -42,13 +42,18 @@ def test_scale_factors_live_in_the_units_module_only() -> None:
 def _undocumented(module: Module) -> Iterator[str]:
     if ast.get_docstring(module.tree) is None:
         yield f"{module.path.name}: the module"
-    for owner in ast.walk(module.tree):
-        if not isinstance(owner, ast.Module | ast.ClassDef):
-            continue
-        for node in owner.body:
-            documented = isinstance(node, FunctionNode | ast.ClassDef)
-            if documented and not node.name.startswith("_") and ast.get_docstring(node) is None:
-                yield place(module, node)
+    for node in _public(module.tree):
+        if ast.get_docstring(node) is None:
+            yield place(module, node)
+
+
+def _public(owner: ast.Module | ast.ClassDef) -> Iterator[FunctionNode | ast.ClassDef]:
+    """Find public functions and classes, and the public methods of public classes."""
+    for node in owner.body:
+        if isinstance(node, FunctionNode | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from _public(node)
 
 
 def test_every_public_name_has_a_docstring() -> None:
