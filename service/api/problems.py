@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from service.api.problem_types import PROBLEM_TYPES, ProblemType
+from service.api.problem_types import PROBLEM_TYPES
+from service.api.problem_types.kind import ProblemType
 from service.api.strict_json import UnreadableJsonError
 from service.application.errors import (
     ApplicationError,

@@ -31,7 +31,7 @@ _NAME_BY_TYPE: Mapping[str, str] = {
     "finite_number": "out-of-range",
     "conflicting_fields": "conflicting-fields",
     "invalid_amount": "invalid-amount",
-    "invalid_currency": "invalid-request",
+    "invalid_currency": "invalid-currency",
     "invalid_time": "invalid-time",
 }
 

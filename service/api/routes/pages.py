@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from service.api.documentation import problems
-from service.api.problem_types import PROBLEM_TYPES, ProblemType
+from service.api.problem_types import PROBLEM_TYPES
+from service.api.problem_types.kind import ProblemType
 from service.api.problems import ProblemError
 
 # Swagger UI sets styles from its script and draws its icons from data URLs; all else is our own files.

@@ -1,0 +1,10 @@
+"""Every cause of a refusal: its name in ``type``, its status, and how to get out of it."""
+
+from collections.abc import Mapping
+
+from service.api.problem_types import method, naming, reading, request, serving
+from service.api.problem_types.kind import ProblemType
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
+    item.name: item for room in (reading, naming, request, method, serving) for item in room.TYPES
+}

@@ -1,0 +1,64 @@
+"""Refusals because the catalog has no such row."""
+
+from service.api.problem_types.kind import ProblemType
+
+TYPES = (
+    ProblemType(
+        "unknown-model",
+        422,
+        "Unknown model",
+        "The name is neither an id nor an alias of a model in the catalog.",
+        "Take one of the near matches or GET /v1/models; a model that is not there can be sent as `config`.",
+    ),
+    ProblemType(
+        "unknown-accelerator",
+        422,
+        "Unknown accelerator",
+        "The name is neither an id nor an alias of an accelerator in the catalog.",
+        "Take one of the near matches or GET /v1/accelerators.",
+    ),
+    ProblemType(
+        "unknown-id",
+        422,
+        "Unknown id",
+        "A name in the request is not in the catalog.",
+        "Take one of the near matches, or list the resource to see its ids.",
+    ),
+    ProblemType(
+        "unknown-revision",
+        422,
+        "Unknown catalog revision",
+        "`known_at` or a header names a revision that this catalog has not reached.",
+        "Leave `known_at` out for the newest revision; answers and lists carry `catalog_revision`.",
+    ),
+    ProblemType(
+        "unknown-precision",
+        422,
+        "Unknown precision",
+        "`formats.precision` names no recipe.",
+        "Take one of the accepted recipes, or set the formats by role.",
+    ),
+    ProblemType(
+        "price-not-known-at",
+        422,
+        "No price is known for that time",
+        "No price row of the catalog applies to this accelerator, provider or time.",
+        "Send `price.amount` and `price.currency`, or choose what the detail offers.",
+    ),
+    ProblemType(
+        "price-not-found",
+        422,
+        "No price row matches",
+        "The catalog has no price of this accelerator with the provider, region, commitment or "
+        "currency that was asked for.",
+        "Take one of the values in `accepted`, or send `price.amount` and `price.currency`.",
+    ),
+    ProblemType(
+        "price-given-twice",
+        422,
+        "The price is given twice",
+        "`price.amount` is the caller's own price; a provider, region or commitment beside it would "
+        "select nothing.",
+        "Send either the amount and its currency, or what selects a row.",
+    ),
+)
