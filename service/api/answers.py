@@ -1,10 +1,11 @@
 """From a body to the bytes of its answer, without HTTP around it; what one line of a batch is, too."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import orjson
 
-from service.api.deps import Services
+from service.api.deps import CatalogPort, Services
 from service.api.strict_json import parse_strict_json
 from service.api.translate import read_estimate
 from service.application.answers import EstimateAnswer
@@ -37,7 +38,19 @@ def compute_estimate(
     ApplicationError, EngineError
         If the use case refuses.
     """
-    return services.estimate(read_estimate(parse_strict_json(body), snapshot), snapshot, now)
+    answer = services.estimate(read_estimate(parse_strict_json(body), snapshot), snapshot, now)
+    provenance = replace(answer.provenance, catalog_age_seconds=unconfirmed_seconds(services.catalog))
+    return replace(answer, provenance=provenance)
+
+
+def unconfirmed_seconds(catalog: CatalogPort) -> float:
+    """Return for how long the database has not confirmed the catalog; 0 while it does at every look.
+
+    The time since the last look would change an answer's bytes from one request to the next and tell
+    nothing; whole seconds of an outage do.
+    """
+    age = catalog.age_seconds()
+    return 0.0 if age is None or catalog.database_reachable() else float(round(age))
 
 
 def encode_answer(answer: EstimateAnswer) -> bytes:

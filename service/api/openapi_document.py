@@ -34,11 +34,20 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     schemas.update(body.pop("$defs", {}))
     schemas["EstimateBody"] = body
     schemas["Problem"] = PROBLEM_SCHEMA
-    # FastAPI's own shapes of a refusal, which this service never sends.
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
+    _drop_default_refusals(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
+
+
+def _drop_default_refusals(document: dict[str, Any]) -> None:
+    """Take out FastAPI's own shape of a refusal, which this service never sends."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            refusal = operation["responses"].get("422", {})
+            if "application/json" in refusal.get("content", {}):
+                del operation["responses"]["422"]
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,109 @@
+"""The composition root: settings, database, catalog in memory, use cases, application.
+
+The one module that knows everybody. Nothing happens at import; ``create_service`` is the factory that
+the server calls in each worker.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+
+from service import resources
+from service.api.app import create_app
+from service.api.deps import Services, make_services
+from service.api.limits import ApiLimits
+from service.application.estimate import estimate
+from service.application.ports import CatalogSnapshot
+from service.catalog import database, seeding
+from service.catalog.snapshot_holder import SnapshotHolder
+from service.settings import Settings
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For a variable that is not what its setting takes.
+    """
+    return Settings()
+
+
+def migrate(settings: Settings) -> str:
+    """Bring the tables up to date; return the schema's version."""
+    engine = database.open_engine(settings.database_url)
+    try:
+        return database.migrate(engine)
+    finally:
+        engine.dispose()
+
+
+def seed(settings: Settings) -> seeding.SeedReport:
+    """Load the catalog of this release; a second time changes nothing."""
+    engine = database.open_engine(settings.database_url)
+    try:
+        return seeding.seed(engine, resources.hardware_catalog_directory())
+    finally:
+        engine.dispose()
+
+
+def read_snapshot(settings: Settings) -> CatalogSnapshot:
+    """Return the catalog as it is now, for a process that asks once.
+
+    Raises
+    ------
+    UnavailableError
+        Where the database does not answer or holds no catalog.
+    """
+    engine = database.open_engine(settings.database_url)
+    try:
+        holder = SnapshotHolder(engine, settings)
+        holder.refresh()
+        return holder.current()
+    finally:
+        engine.dispose()
+
+
+def create_service(settings: Settings | None = None) -> FastAPI:
+    """Return the application over the configured database; connects when it is started.
+
+    Parameters
+    ----------
+    settings
+        Those of the environment where None.
+    """
+    chosen = settings or load_settings()
+    logging.basicConfig(level=chosen.log_level.upper())
+
+    @asynccontextmanager
+    async def open_services() -> AsyncIterator[Services]:
+        engine = database.open_engine(chosen.database_url)
+        holder = SnapshotHolder(engine, chosen)
+        # The first load reads the whole catalog; a lost database is no reason not to start.
+        await asyncio.to_thread(holder.start)
+        try:
+            yield make_services(holder, estimate, _now, _limits(chosen))
+        finally:
+            await asyncio.to_thread(holder.stop)
+            engine.dispose()
+
+    return create_app(open_services)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _limits(settings: Settings) -> ApiLimits:
+    return ApiLimits(
+        body_bytes=settings.body_limit_bytes,
+        batch_bytes=settings.batch_body_limit_bytes,
+        spool_bytes=settings.spool_bytes,
+        pool_workers=settings.pool_workers,
+        pool_waiting=settings.pool_waiting,
+    )
