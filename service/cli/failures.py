@@ -28,7 +28,7 @@ def exit_code_of(error: Exception) -> int:
     """Return the exit code for an error."""
     if isinstance(error, UnavailableError) or _is_lost_database(error):
         return EXIT_UNAVAILABLE
-    if isinstance(error, ApplicationError | EngineError | BillingError):
+    if isinstance(error, ApplicationError | EngineError | BillingError) or _is_of_this_package(error):
         return EXIT_BAD_INPUT
     return EXIT_BUG
 
@@ -61,6 +61,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(item) for item in value)
     return json.dumps(value, default=str)
+
+
+def _is_of_this_package(error: Exception) -> bool:
+    """Tell whether an error is one that we define and word: an unusable database URL, a broken seed."""
+    return type(error).__module__.startswith("service.")
 
 
 def _is_lost_database(error: Exception) -> bool:

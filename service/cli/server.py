@@ -22,12 +22,14 @@ def serve(
 ) -> None:
     """Serve the API until stopped."""
     _override(HOST=host, PORT=port, WORKERS=workers, DATABASE_URL=database_url)
-    from service.cli.catalog_access import load_settings, migrate_and_seed
+    from service.cli import catalog_access
 
-    settings = load_settings()
+    settings = catalog_access.load_settings()
     if init:
         # Once, here in the parent: workers would only wait for each other's lock.
-        print(migrate_and_seed(settings), flush=True)
+        print(catalog_access.migrate(settings))
+        # Prices held back do not keep a service from starting; those before them stay in force.
+        print(catalog_access.seed(settings)[0], flush=True)
 
     import uvicorn
 
@@ -37,26 +39,27 @@ def serve(
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        log_level=settings.log_level,
     )
 
 
 def migrate(database_url: DatabaseUrl = None) -> None:
     """Bring the database's tables up to date."""
     _override(DATABASE_URL=database_url)
-    from service import bootstrap
-    from service.cli.catalog_access import load_settings
+    from service.cli import catalog_access
 
-    bootstrap.migrate(load_settings())
-    print("The tables are up to date.")
+    print(catalog_access.migrate(catalog_access.load_settings()))
 
 
 def seed(database_url: DatabaseUrl = None) -> None:
     """Load the catalog of this release; a second time changes nothing."""
     _override(DATABASE_URL=database_url)
-    from service import bootstrap
-    from service.cli.catalog_access import load_settings, seed_report
+    from service.cli import catalog_access
 
-    print(seed_report(bootstrap.seed(load_settings())))
+    told, complete = catalog_access.seed(catalog_access.load_settings())
+    print(told)
+    if not complete:
+        raise typer.Exit(1)
 
 
 def _override(**values: object) -> None:
