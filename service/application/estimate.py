@@ -44,7 +44,8 @@ from service.engine.operating_point import (
     solve_cheapest,
     solve_concurrency,
 )
-from service.engine.replica import ReplicaTable, compile_replica
+from service.engine.replica import compile_replica
+from service.engine.tables import ReplicaTable
 from service.engine.units import SECONDS_PER_HOUR
 from service.engine.version import ENGINE_VERSION
 from service.engine.workload import Moments, reduce_mix

@@ -9,7 +9,7 @@ from service.application.answers import Conservation, Rate, TokenKind
 from service.application.views import COMPONENTS
 from service.economics.rates import Array, Bill, rates_per_token, sum_of_rates
 from service.engine.attribution import CACHED, RESOURCES, Attribution, PhaseIncrements
-from service.engine.step import ATTENTION_PREFILL, OPERATORS
+from service.engine.tables import ATTENTION_PREFILL, OPERATORS
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments
 

@@ -9,7 +9,8 @@ from service.engine.attribution import RESOURCES, Subject, resource_parts
 from service.engine.batching import SteadyState
 from service.engine.memory import MemoryPlan
 from service.engine.operating_point import Solved, ttft_quantile
-from service.engine.step import OPERATORS, ROOFLINE_OPERATORS, StepLoad, StepTimes
+from service.engine.step import StepLoad, StepTimes, step_work
+from service.engine.tables import OPERATORS, ROOFLINE_OPERATORS
 from service.engine.types import Layout
 
 COMPONENTS = {
@@ -57,7 +58,8 @@ def _bound(step: Literal["decode", "mixed"], subject: Subject, times: StepTimes,
     table = subject.table
     parts = resource_parts(subject, times, load).sum(axis=0)
     seconds = float(times.total[0])
-    flop, data = float(times.flop.sum()), float(times.bytes.sum())
+    work = step_work(subject.load.coefficients, load)
+    flop, data = float(work[0].sum()), float(work[1].sum())
     shares = (parts / seconds).tolist()
     return Bound(
         step=step,

@@ -14,9 +14,9 @@ import numpy as np
 
 from service.engine.batching import SHORTEST_DECODE_STEPS, SteadyState
 from service.engine.load import Load, attention_of_cached_limit
-from service.engine.replica import ReplicaTable
 from service.engine.spans import Array
-from service.engine.step import (
+from service.engine.step import StepLoad, StepTimes, expert_bytes, step_times
+from service.engine.tables import (
     ATTENTION_DECODE,
     ATTENTION_PREFILL,
     COLLECTIVES,
@@ -25,13 +25,10 @@ from service.engine.step import (
     HOST,
     OPERATORS,
     RECURRENT,
-    ROOFLINE_OPERATORS,
-    StepLoad,
-    StepTimes,
-    expert_bytes,
-    step_times,
+    STEP,
+    ReplicaTable,
 )
-from service.engine.workload import Moments, SpanMoments
+from service.engine.workload import Moments
 
 KINDS = ("uncached_input", "cached_input", "output")
 UNCACHED, CACHED, OUTPUT = range(3)
@@ -91,11 +88,10 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
     weight_mixed = mixed / (plain + mixed)
     decode_parts = resource_parts(subject, state.decode, state.decode_load)
     mixed_parts = resource_parts(subject, state.mixed, state.mixed_load)
-    decode_kinds = _kind_shares(subject, state.decode_load, state.decode, view)
-    mixed_kinds = _kind_shares(subject, state.mixed_load, state.mixed, view)
-    shares = (1.0 - weight_mixed) * _spread(decode_kinds, decode_parts) + weight_mixed * _spread(
-        mixed_kinds, mixed_parts
-    )
+    decode_parts *= (1.0 - weight_mixed) / decode_parts.sum()
+    mixed_parts *= weight_mixed / mixed_parts.sum()
+    shares = _mixed_payers(subject, view)[:, :, :, None] * mixed_parts[:, None, None, :]
+    shares += _decode_payers(subject, view)[:, :, :, None] * decode_parts[:, None, None, :]
     return Attribution(
         shares=shares,
         mixed_time_share=weight_mixed,
@@ -107,8 +103,7 @@ def phase_increments(subject: Subject, attribution: Attribution) -> PhaseIncreme
     """Return both increments; within input, kinds keep their Shapley proportion."""
     state = subject.state
     alone = step_times(
-        subject.table,
-        subject.load,
+        subject.load.coefficients,
         StepLoad(
             np.zeros_like(state.mixed_load.decode),
             state.mixed_load.chunk,
@@ -142,34 +137,25 @@ def busy_seconds(subject: Subject) -> tuple[float, float]:
 
 def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     """Return seconds by operator and resource, shape (9, 4); rows sum to the operators' seconds."""
-    parts = np.zeros((len(OPERATORS), len(RESOURCES)))
+    coefficients = subject.load.coefficients
     compute, memory = times.compute_seconds[:, 0], times.memory_seconds[:, 0]
-    seconds = times.seconds[:ROOFLINE_OPERATORS, 0]
-    fixed_memory, fixed_compute = _fixed_parts(subject, times)
-    rise_compute, rise_memory = compute - fixed_compute, memory - fixed_memory
-    gap = rise_compute - rise_memory
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = np.where(gap > 0, np.clip((fixed_memory - fixed_compute) / gap, 0.0, 1.0), 1.0)
-    part = fixed_memory + crossing * rise_memory
-    # Attention has no fixed part: the larger side takes all.
-    part = np.where((fixed_memory <= 0) & (compute >= memory), 0.0, part)
-    part[EXPERTS] = _expert_memory_part(subject, step, float(compute[EXPERTS]), float(memory[EXPERTS]))
-    parts[:ROOFLINE_OPERATORS, MEMORY] = np.minimum(part, seconds)
-    parts[:ROOFLINE_OPERATORS, COMPUTE] = seconds - parts[:ROOFLINE_OPERATORS, MEMORY]
-    parts[COLLECTIVES, NETWORK] = times.seconds[COLLECTIVES, 0]
-    parts[HOST, OVERHEAD] = times.seconds[HOST, 0]
+    fixed = coefficients.seconds[:, :, STEP]
+    fixed_memory = np.minimum(fixed[1], memory)
+    fixed_compute = np.minimum(fixed[0], fixed_memory)
+    rise_memory = memory - fixed_memory
+    gap = compute - fixed_compute - rise_memory
+    # Below 0 or at a gap of 0 memory binds all along the diagonal; attention has no fixed part.
+    crossing = np.where(gap > 0, (fixed_memory - fixed_compute) / np.where(gap > 0, gap, 1.0), 1.0)
+    part = fixed_memory + np.minimum(crossing, 1.0) * rise_memory
+    if coefficients.experts is not None:
+        part[EXPERTS] = _expert_memory_part(subject, step, float(compute[EXPERTS]), float(memory[EXPERTS]))
+    seconds = times.seconds[:, 0]
+    parts = np.zeros((len(OPERATORS), len(RESOURCES)))
+    np.minimum(part, seconds, out=parts[:, MEMORY])
+    parts[:, COMPUTE] = seconds - parts[:, MEMORY]
+    parts[COLLECTIVES] = (0.0, 0.0, seconds[COLLECTIVES], 0.0)
+    parts[HOST] = (0.0, 0.0, 0.0, seconds[HOST])
     return parts
-
-
-def _fixed_parts(subject: Subject, times: StepTimes) -> tuple[Array, Array]:
-    """Seconds that do not grow with tokens: weight reads, and the ramp of a GEMM's tiles."""
-    gemm = subject.table.gemm
-    memory = np.zeros(ROOFLINE_OPERATORS)
-    compute = np.zeros(ROOFLINE_OPERATORS)
-    memory[:3] = times.fixed_bytes[:3, 0] / gemm.bytes_per_second[:, 0]
-    ramp = gemm.flop_per_token * gemm.half_rate_tokens / gemm.flop_per_second
-    compute[:3] = np.minimum(ramp[:, 0], times.compute_seconds[:3, 0])
-    return memory, np.minimum(compute, memory)
 
 
 def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory: float) -> float:
@@ -178,33 +164,40 @@ def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory
     The read m(s) of a share s of the tokens is concave and f(s) = s f(1) linear, so s <- m(s) / f(1) from
     s = 1 falls monotonically to the crossing; the memory part is m there.
     """
-    experts = subject.table.experts
+    experts = subject.load.coefficients.experts
     if experts is None or memory >= compute or compute <= 0:
         return memory
-    crossing = np.array([1.0])
+    crossing = 1.0
     for _ in range(_CROSSING_ITERATIONS):
-        weights, activations = expert_bytes(subject.table, step.group * crossing)
-        crossing = (weights + activations) / experts.bytes_per_second / compute
-    return float(crossing[0]) * compute
+        crossing = float(expert_bytes(experts, step.group * crossing)[0]) / experts.bytes_per_second / compute
+    return crossing * compute
 
 
-def _kind_shares(subject: Subject, step: StepLoad, times: StepTimes, view: KvView) -> Array:
-    """Return who pays each operator of a step, shape (9, 3, K); operators with time sum to 1."""
+def _decode_payers(subject: Subject, view: KvView) -> Array:
+    """Return who pays each operator of a decode-only step, shape (9, 3, K); rows sum to 1."""
     moments = subject.moments
+    payers = np.zeros((len(OPERATORS), len(KINDS), moments.classes))
+    payers[:, OUTPUT] = _proportion(moments.steps)
+    payers[ATTENTION_DECODE] = _decode_share(subject, subject.state.decode, view)
+    return payers
+
+
+def _mixed_payers(subject: Subject, view: KvView) -> Array:
+    """Return who pays each operator of a step with a chunk, shape (9, 3, K); rows sum to 1."""
+    moments, times, step = subject.moments, subject.state.mixed, subject.state.mixed_load
     decode, chunk = float(step.decode[0]), float(step.chunk[0])
-    total = max(decode + chunk, 1e-300)
-    decoding = _proportion(moments.steps)
-    prefilling = _proportion(moments.uncached)
-    alike = np.zeros((len(KINDS), moments.classes))
-    alike[OUTPUT] = decode / total * decoding
-    alike[UNCACHED] = chunk / total * prefilling
-    shares = np.repeat(alike[None], len(OPERATORS), axis=0)
-    shares[HEAD] = 0.0
-    shares[HEAD, OUTPUT] = _proportion(moments.output)
-    shares[RECURRENT] = _recurrent_share(times, (decode, chunk), (decoding, prefilling))
-    shares[ATTENTION_PREFILL] = _prefill_share(subject, times, chunk)
-    shares[ATTENTION_DECODE] = _decode_share(subject, times, view)
-    return shares
+    total = decode + chunk
+    decoding, prefilling = _proportion(moments.steps), _proportion(moments.uncached)
+    payers = np.zeros((len(OPERATORS), len(KINDS), moments.classes))
+    payers[:, OUTPUT] = decode / total * decoding
+    payers[:, UNCACHED] = chunk / total * prefilling
+    # Every request's last prompt position and every decode step pass the head for an output token.
+    payers[HEAD, UNCACHED] = 0.0
+    payers[HEAD, OUTPUT] = _proportion(moments.output)
+    payers[RECURRENT] = _recurrent_share(times, (decode, chunk), (decoding, prefilling))
+    payers[ATTENTION_PREFILL] = _prefill_share(subject, times, chunk)
+    payers[ATTENTION_DECODE] = _decode_share(subject, times, view)
+    return payers
 
 
 def _recurrent_share(times: StepTimes, tokens: tuple[float, float], classes: tuple[Array, Array]) -> Array:
@@ -240,45 +233,34 @@ def _prefill_share(subject: Subject, times: StepTimes, chunk: float) -> Array:
 
 def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
     """By pass the decoding token pays; by cause the tokens whose keys it reads."""
+    moments, streams = subject.moments, subject.table.streams
+    row = np.zeros((len(KINDS), moments.classes))
     memory_bound = times.memory_seconds[ATTENTION_DECODE, 0] >= times.compute_seconds[ATTENTION_DECODE, 0]
-    streams = subject.table.streams
     price = streams.cache_bytes_per_key if memory_bound else streams.flop_per_pair_decode
-    row = np.zeros((len(KINDS), subject.moments.classes))
-    for weight, index in zip(price, streams.span_index, strict=True):
-        span = subject.moments.spans[index]
-        if view == "by_pass":
-            row[OUTPUT] += weight * span.decode_pairs
-        else:
-            row += weight * _pairs_by_cause(span)
+    index = list(streams.span_index)
+    if view == "by_pass":
+        row[OUTPUT] = price @ moments.decode_pairs[index]
+    else:
+        row[UNCACHED] = price @ moments.decode_pairs_on_uncached[index]
+        row[CACHED] = price @ moments.decode_pairs_on_cached[index]
+        row[OUTPUT] = price @ moments.decode_pairs_on_output[index]
     total = float(row.sum())
     if total > 0:
         row /= total
-        return row
-    row[OUTPUT] = _proportion(subject.moments.steps)
+    else:
+        row[OUTPUT] = _proportion(moments.steps)
     return row
-
-
-def _pairs_by_cause(span: SpanMoments) -> Array:
-    return np.stack((span.decode_pairs_on_uncached, span.decode_pairs_on_cached, span.decode_pairs_on_output))
 
 
 def _cached_limit(subject: Subject, busy: float) -> float:
     """Share of the time per request that a prefix of one token would add to its prefill's attention."""
     flop, data = attention_of_cached_limit(subject.table, subject.moments)
-    times = subject.state.mixed
-    peak_flop, bandwidth = subject.table.attention_prefill
+    times, rates = subject.state.mixed, subject.table.attention_prefill
     if times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0]:
-        seconds = data / bandwidth
+        seconds = data / rates.bytes_per_second
     else:
-        seconds = flop / peak_flop
+        seconds = flop / rates.flop_per_second
     return seconds / busy / subject.table.layout.attention_dp if busy > 0 else 0.0
-
-
-def _spread(kinds: Array, parts: Array) -> Array:
-    """Join (9, 3, K) payers and (9, 4) resource seconds to shares of the step, (9, 3, K, 4)."""
-    joined: Array = kinds[:, :, :, None] * parts[:, None, None, :]
-    joined /= joined.sum()
-    return joined
 
 
 def _proportion(values: Array) -> Array:

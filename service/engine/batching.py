@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from service.engine.load import Load
-from service.engine.replica import ReplicaTable
 from service.engine.spans import Array
 from service.engine.step import StepLoad, StepTimes, step_times
+from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 
 Population = Literal["closed", "open"]
@@ -83,7 +83,7 @@ def steady_state(
     group = np.maximum(seen_batch / layout.pp, 1.0)
     decode_load = StepLoad(per_rank, np.zeros_like(chunk), group)
     mixed_load = StepLoad(per_rank, chunk, group + chunk * carriers)
-    decode, mixed = _both(table, load, decode_load, mixed_load)
+    decode, mixed = _both(load, decode_load, mixed_load)
     decode_total, mixed_total = decode.total, mixed.total
     step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
     tpot = step_seconds * layout.pp
@@ -152,30 +152,18 @@ def _carriers(share: Array, mixed_share: Array, attention_dp: int) -> Array:
     return np.where(mixed_share > 0, carriers, 1.0)
 
 
-def _both(table: ReplicaTable, load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, StepTimes]:
+def _both(load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, StepTimes]:
     """Evaluate decode-only and mixed steps in one call."""
     count = decode.decode.shape[0]
     joined = step_times(
-        table,
-        load,
+        load.coefficients,
         StepLoad(
             np.concatenate((decode.decode, mixed.decode)),
             np.concatenate((decode.chunk, mixed.chunk)),
             np.concatenate((decode.group, mixed.group)),
         ),
     )
-    return _columns(joined, slice(0, count)), _columns(joined, slice(count, None))
-
-
-def _columns(times: StepTimes, part: slice) -> StepTimes:
-    return StepTimes(
-        times.flop[:, part],
-        times.bytes[:, part],
-        times.fixed_bytes[:, part],
-        times.compute_seconds[:, part],
-        times.memory_seconds[:, part],
-        times.seconds[:, part],
-    )
+    return joined.columns(slice(0, count)), joined.columns(slice(count, None))
 
 
 def _waiting(load: Load, server: tuple[Array, Array, Array], population: Population) -> Array:
@@ -187,7 +175,7 @@ def _waiting(load: Load, server: tuple[Array, Array, Array], population: Populat
     same factor (1 + cv^2) / 2 as in Pollaczek-Khinchine.
     """
     batch, rho, service = server
-    factor = (1.0 + load.uncached_second_moment) / 2.0
+    factor = (1.0 + load.uncached_variation) / 2.0
     idle = np.maximum(1.0 - rho, 1e-12)
     if population == "open":
         return rho * service * factor / idle

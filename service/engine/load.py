@@ -1,121 +1,134 @@
 """What a mix asks of a compiled replica: attention work per decode step and per prefill chunk, per rank.
 
 Joins ``ReplicaTable`` (per key, per pair) with ``Moments`` (keys, pairs). Chunk-dependent re-reading of
-the cache is kept as reads = a / c + b (equation W5), so that a whole batch axis is one broadcast.
+the cache is kept as reads = a / c + b (equation W5): per chunk that is a constant and a part that grows
+with its tokens, so it is linear in the counters too.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.engine.replica import ReplicaTable
 from service.engine.spans import Array
+from service.engine.tables import (
+    ATTENTION_DECODE,
+    ATTENTION_PREFILL,
+    CHUNK,
+    CHUNK_PRESENT,
+    DECODE,
+    ReplicaTable,
+    StepCoefficients,
+)
 from service.engine.workload import Moments
 
 
 @dataclass(frozen=True)
-class KindWork:
-    """FLOP and bytes of attention charged to one kind of token, by class, per request; shape (K,)."""
-
-    flop: Array
-    bytes: Array
-
-
-@dataclass(frozen=True)
 class PrefillWork:
-    """Attention of the prefill of one request of the mix on one rank, by class, shape (K,)."""
+    """Attention of the prefill of one request of the mix on one rank, by class, shape (K,).
+
+    Work of a kind is ``direct + times_chunk / c`` with c the chunk's tokens.
+    """
 
     own_flop: Array
-    cached_flop: Array
+    own_flop_times_chunk: Array
+    """MLA's expansion of a prompt's earlier keys, again by each later chunk."""
     own_bytes: Array
-    """Of prompts that fit one chunk, plus the constant part of longer ones."""
     own_bytes_times_chunk: Array
-    """Divided by the chunk size, tokens."""
+    cached_flop: Array
+    cached_flop_times_chunk: Array
     cached_bytes: Array
     cached_bytes_times_chunk: Array
-    cached_flop_times_chunk: Array
-    """MLA's expansion of prefix keys read again by each chunk."""
-    own_flop_times_chunk: Array
 
 
 @dataclass(frozen=True)
 class Load:
     """A mix on a replica."""
 
+    coefficients: StepCoefficients
     mean_uncached: float
-    mean_output: float
     mean_steps: float
-    uncached_second_moment: float
+    uncached_variation: float
+    """Squared coefficient of variation of U."""
     prefill: PrefillWork
-    decode_flop_per_step: float
-    """Attention FLOP of one decode step of one sequence on one rank."""
-    decode_bytes_per_step: float
     cache_bytes_per_sequence: float
-    """On one rank; resident mean."""
+    """On one rank; mean of a decoding sequence."""
     reserved_bytes_per_sequence: float
+    """On one rank, where a request's whole length is reserved at admission."""
     prompt_bytes: float
-    state_bytes_per_sequence: float
+    """On one rank, of a prompt being prefilled."""
 
 
 def make_load(table: ReplicaTable, moments: Moments) -> Load:
     """Join a replica and a mix."""
-    streams = table.streams
-    spans = [moments.spans[index] for index in streams.span_index]
-    steps = moments.mean_steps
-    decode_pairs = np.array([float(span.decode_pairs.sum()) for span in spans])
-    per_step = decode_pairs / steps if steps > 0 else np.zeros_like(decode_pairs)
+    streams, index = table.streams, list(table.streams.span_index)
     bytes_per_key = streams.cache_bytes_per_key
-    state = table.recurrent.state_bytes_per_sequence
+    steps = moments.mean_steps
+    per_step = moments.decode_pairs_mean[index] / steps if steps > 0 else np.zeros(len(index))
+    prefill = _prefill_work(table, moments, index)
+    held = moments.held_keys[:, index] @ bytes_per_key + table.state_bytes_per_sequence
+    decode_flop = float(streams.flop_per_pair_decode @ per_step)
+    decode_bytes = float(bytes_per_key @ per_step)
     return Load(
+        coefficients=_coefficients(table, moments, prefill, (decode_flop, decode_bytes)),
         mean_uncached=moments.mean_uncached,
-        mean_output=moments.mean_output,
         mean_steps=steps,
-        uncached_second_moment=moments.uncached_second_moment,
-        prefill=_prefill_work(table, moments),
-        decode_flop_per_step=float(streams.flop_per_pair_decode @ per_step),
-        decode_bytes_per_step=float(bytes_per_key @ per_step),
-        cache_bytes_per_sequence=_held(bytes_per_key, [s.resident_keys for s in spans]) + state,
-        reserved_bytes_per_sequence=_held(bytes_per_key, [s.reserved_keys for s in spans]) + state,
-        prompt_bytes=_held(bytes_per_key, [s.prompt_keys for s in spans]) + state,
-        state_bytes_per_sequence=state,
+        uncached_variation=moments.uncached_variation,
+        prefill=prefill,
+        cache_bytes_per_sequence=float(held[0]),
+        reserved_bytes_per_sequence=float(held[1]),
+        prompt_bytes=float(held[2]),
     )
 
 
-def _held(bytes_per_key: Array, keys: list[float]) -> float:
-    return float(bytes_per_key @ np.array(keys, dtype=np.float64))
+def _coefficients(
+    table: ReplicaTable, moments: Moments, prefill: PrefillWork, decode: tuple[float, float]
+) -> StepCoefficients:
+    """Fill the attention rows of a replica's matrices."""
+    work, seconds = table.work.copy(), table.seconds.copy()
+    requests = 1.0 / moments.mean_uncached if moments.mean_uncached > 0 else 0.0
+    rows = (
+        (ATTENTION_PREFILL, CHUNK, _total(prefill.own_flop, prefill.cached_flop) * requests,
+         _total(prefill.own_bytes, prefill.cached_bytes) * requests, table.attention_prefill),
+        (ATTENTION_PREFILL, CHUNK_PRESENT,
+         _total(prefill.own_flop_times_chunk, prefill.cached_flop_times_chunk) * requests,
+         _total(prefill.own_bytes_times_chunk, prefill.cached_bytes_times_chunk) * requests,
+         table.attention_prefill),
+        (ATTENTION_DECODE, DECODE, decode[0], decode[1], table.attention_decode),
+    )  # fmt: skip
+    for operator, counter, flop, data, rates in rows:
+        work[0, operator, counter] = flop
+        work[1, operator, counter] = data
+        seconds[0, operator, counter] = flop / rates.flop_per_second
+        seconds[1, operator, counter] = data / rates.bytes_per_second
+    return StepCoefficients(work, seconds, table.experts, moments.mean_uncached)
 
 
-def _prefill_work(table: ReplicaTable, moments: Moments) -> PrefillWork:
+def _total(*parts: Array) -> float:
+    return float(sum(part.sum() for part in parts))
+
+
+def _prefill_work(table: ReplicaTable, moments: Moments, index: list[int]) -> PrefillWork:
     streams = table.streams
-    zero = np.zeros(moments.classes)
-    sums = [zero] * 8
-    for position, index in enumerate(streams.span_index):
-        span = moments.spans[index]
-        pair = streams.flop_per_pair_prefill[position]
-        key = streams.cache_bytes_per_key[position]
-        expand = streams.expand_flop_per_key[position]
-        a, b = span.chunked_reads_own
-        stride = max(table.spans[index].stride, 1)
-        # A key is expanded once for its own chunk inside the GEMMs; again for every later chunk.
-        again = b - np.where(a > 0, moments.uncached / stride, 0.0)
-        sums = [
-            old + new
-            for old, new in zip(
-                sums,
-                (
-                    span.prefill_pairs_own * pair + again * expand,
-                    span.prefill_pairs_cached * pair + span.chunk_reads_cached * expand,
-                    (span.chunk_reads_own + b) * key,
-                    a * key,
-                    span.chunk_reads_cached * key,
-                    span.chunked_reads_cached * key,
-                    span.chunked_reads_cached * expand,
-                    a * expand,
-                ),
-                strict=True,
-            )
-        ]
-    return PrefillWork(*sums)
+    pair, key, expand = (
+        streams.flop_per_pair_prefill,
+        streams.cache_bytes_per_key,
+        streams.expand_flop_per_key,
+    )
+    own_pairs, cached_pairs = moments.prefill_pairs_own[index], moments.prefill_pairs_cached[index]
+    own_a, own_b = moments.chunk_reads_own_times_chunk[index], moments.chunk_reads_own[index]
+    cached_a, cached_b = moments.chunk_reads_cached_times_chunk[index], moments.chunk_reads_cached[index]
+    # A computed key is expanded inside the GEMMs by its own chunk; only re-reads expand it again.
+    again = own_b - moments.new_keys[index]
+    return PrefillWork(
+        own_flop=pair @ own_pairs + expand @ again,
+        own_flop_times_chunk=expand @ own_a,
+        own_bytes=key @ own_b,
+        own_bytes_times_chunk=key @ own_a,
+        cached_flop=pair @ cached_pairs + expand @ cached_b,
+        cached_flop_times_chunk=expand @ cached_a,
+        cached_bytes=key @ cached_b,
+        cached_bytes_times_chunk=key @ cached_a,
+    )
 
 
 def attention_of_cached_limit(table: ReplicaTable, moments: Moments) -> tuple[float, float]:
@@ -124,10 +137,8 @@ def attention_of_cached_limit(table: ReplicaTable, moments: Moments) -> tuple[fl
     The price of a cached token of a mix that has none: the derivative of the prefill's attention at an
     empty prefix. Its keys are read once per chunk.
     """
-    streams = table.streams
-    flop = sum(
-        float(streams.flop_per_pair_prefill[i]) * moments.spans[index].prefill_pairs_cached_limit
-        + float(streams.expand_flop_per_key[i])
-        for i, index in enumerate(streams.span_index)
+    streams, index = table.streams, list(table.streams.span_index)
+    flop = float(
+        streams.flop_per_pair_prefill @ moments.cached_limit_pairs[index] + streams.expand_flop_per_key.sum()
     )
     return flop, float(streams.cache_bytes_per_key.sum())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.engine.errors import InfeasibleError
 from service.engine.load import Load
-from service.engine.replica import ReplicaTable
+from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 from service.engine.units import GIGA
 
@@ -37,7 +37,7 @@ def plan_memory(table: ReplicaTable, load: Load, policy: EnginePolicy) -> Memory
     """
     usable = table.memory_capacity_bytes * policy.memory_utilisation
     budget = max(policy.token_budget, load.mean_uncached if policy.token_budget_covers_prompt else 0.0)
-    activations = table.activation_bytes_per_batched_token * budget
+    activations = table.workspace_bytes_per_token * budget
     cache = usable - table.weights_bytes - activations
     if cache <= 0:
         needed = table.weights_bytes + activations

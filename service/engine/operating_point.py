@@ -14,8 +14,8 @@ from service.engine.batching import Population, SteadyState, prefill_limit, stea
 from service.engine.errors import InfeasibleError
 from service.engine.load import Load
 from service.engine.memory import MemoryPlan, plan_memory
-from service.engine.replica import ReplicaTable
 from service.engine.spans import Array
+from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 
 COARSE_POINTS = 36
@@ -66,9 +66,9 @@ def solve_concurrency(replica: Replica, concurrency: float) -> Solved:
     def excess(state: SteadyState) -> Array:
         return np.log(state.concurrency / concurrency)
 
-    seen, held = _root(replica, axis, excess, "closed")
-    state = _at(replica, seen, "closed")
-    if not held:
+    found = _search(replica, axis, excess, "closed")
+    state = _at(replica, found.seen_batch, "closed")
+    if not found.held:
         return Solved(state, memory, "concurrency", 0.0, concurrency)
     carried = float(state.concurrency[0])
     queued = max(concurrency - carried, 0.0) / float(state.requests_per_second[0])
@@ -88,17 +88,17 @@ def solve_arrivals(replica: Replica, requests_per_second: float) -> Solved:
     def excess(state: SteadyState) -> Array:
         return np.log(np.maximum(state.requests_per_second, 1e-300) / requests_per_second)
 
-    seen, held = _root(replica, axis, excess, "open")
-    if held:
-        capacity = float(_at(replica, seen, "open").requests_per_second[0])
+    found = _search(replica, axis, excess, "open")
+    state = _at(replica, found.seen_batch, "open")
+    if found.held:
+        most = float(state.requests_per_second[0])
         raise InfeasibleError(
-            f"One replica completes at most {capacity:.4g} requests/s of this mix (limited by {edge}); "
+            f"One replica completes at most {most:.4g} requests/s of this mix (limited by {edge}); "
             f"{requests_per_second:.4g} requests/s arrive at each. Add replicas or lower the rate.",
             field="operating_point.requests_per_second",
             code="arrival-rate-too-high",
-            accepted={"maximum_requests_per_second_per_replica": capacity},
+            accepted={"maximum_requests_per_second_per_replica": most},
         )
-    state = _at(replica, seen, "open")
     return Solved(state, memory, "arrivals", 0.0, float(state.concurrency[0]))
 
 
@@ -115,20 +115,19 @@ def solve_cheapest(replica: Replica, limits: Limits) -> Solved:
     def excess(state: SteadyState) -> Array:
         return _violation(replica, state, limits)[0]
 
-    alone = _at(replica, 1.0, "closed")
-    worst, which = _violation(replica, alone, limits)
+    found = _search(replica, axis, excess, "closed")
+    # The axis begins at a lone request.
+    worst, which = _violation(replica, found.curve, limits)
     if worst[0] > 0:
-        _refuse(replica, alone, limits, str(which[0]))
-    seen, held = _root(replica, axis, excess, "closed")
-    state = _at(replica, seen, "closed")
-    # Throughput can fall again before the limit binds; then the best point is inside.
-    curve = _at_many(replica, axis[axis <= seen], "closed")
-    best = int(np.argmax(curve.requests_per_second))
-    inside = float(curve.requests_per_second[best]) > float(state.requests_per_second[0])
-    if inside:
-        state = _at(replica, float(curve.seen_batch[best]), "closed")
+        _refuse(found.curve, limits, str(which[0]))
+    state = _at(replica, found.seen_batch, "closed")
+    # Throughput can fall again before a limit binds; then the best point is inside.
+    within = found.curve.requests_per_second[worst <= 0]
+    best = int(np.argmax(within))
+    if float(within[best]) > float(state.requests_per_second[0]):
+        state = _at(replica, float(axis[best]), "closed")
         return Solved(state, memory, "throughput", 0.0, float(state.concurrency[0]))
-    limited = edge if held else str(_violation(replica, state, limits)[1][0])
+    limited = edge if found.held else str(_violation(replica, state, limits)[1][0])
     return Solved(state, memory, limited, 0.0, float(state.concurrency[0]))
 
 
@@ -193,24 +192,35 @@ def _at_many(replica: Replica, axis: Array, population: Population) -> SteadySta
     return steady_state(replica.table, replica.load, replica.policy, axis, population)
 
 
-def _root(
+@dataclass(frozen=True)
+class _Found:
+    """Where ``excess`` first reaches 0 on the axis, or its end where it never does."""
+
+    seen_batch: float
+    held: bool
+    """The end of the axis holds."""
+    curve: SteadyState
+    """The whole coarse axis."""
+
+
+def _search(
     replica: Replica, axis: Array, excess: Callable[[SteadyState], Array], population: Population
-) -> tuple[float, bool]:
-    """Return (b, whether the end of the axis holds): the first b at which ``excess`` reaches 0."""
-    bracket = _bracket(axis, excess(_at_many(replica, axis, population)))
+) -> _Found:
+    curve = _at_many(replica, axis, population)
+    bracket = _bracket(axis, excess(curve))
     if bracket is None:
-        return float(axis[-1]), True
+        return _Found(float(axis[-1]), True, curve)
     low, high, _, _ = bracket
     if low == high:
-        return low, False
+        return _Found(low, False, curve)
     fine = low + (high - low) * np.linspace(0.0, 1.0, FINE_POINTS)
     finer = _bracket(fine, excess(_at_many(replica, fine, population)))
     if finer is None:
-        return high, False
+        return _Found(high, False, curve)
     low, high, below, above = finer
-    if low == high or above - below <= 0 or not np.isfinite(below):
-        return low, False
-    return low + (high - low) * (-below) / (above - below), False
+    if low == high or above <= below or not np.isfinite(below):
+        return _Found(low, False, curve)
+    return _Found(low + (high - low) * (-below) / (above - below), False, curve)
 
 
 def _bracket(axis: Array, values: Array) -> tuple[float, float, float, float] | None:
@@ -239,7 +249,7 @@ def _violation(replica: Replica, state: SteadyState, limits: Limits) -> tuple[Ar
     return worst, which
 
 
-def _refuse(replica: Replica, alone: SteadyState, limits: Limits, which: str) -> None:
+def _refuse(alone: SteadyState, limits: Limits, which: str) -> None:
     best_tpot, best_ttft = float(alone.tpot_seconds[0]), float(alone.ttft_seconds[0])
     best = best_tpot if which == "tpot" else best_ttft
     asked = limits.max_tpot_seconds if which == "tpot" else limits.max_ttft_seconds

@@ -11,8 +11,28 @@ import numpy as np
 
 from service.engine.errors import UnsupportedError
 from service.engine.layout import check_layout
-from service.engine.network import CollectiveCost, collective_cost
+from service.engine.network import collective_cost
 from service.engine.spans import Array
+from service.engine.tables import (
+    CHUNK_PRESENT,
+    COLLECTIVES,
+    COUNTERS,
+    DECODE,
+    FEED_FORWARD,
+    GROUP_TOKENS,
+    HEAD,
+    HOST,
+    OPERATORS,
+    PROJECTIONS,
+    RANK_TOKENS,
+    RECURRENT,
+    SAMPLED,
+    STEP,
+    ExpertTable,
+    Rates,
+    ReplicaTable,
+    StreamTable,
+)
 from service.engine.types import (
     Accelerator,
     AttentionStream,
@@ -26,91 +46,24 @@ from service.engine.types import (
     Span,
 )
 
-GEMM_CLASSES = ("projections", "feed_forward", "head")
-"""Order of the first axis of the GEMM arrays."""
-
 
 @dataclass(frozen=True)
-class GemmTable:
-    """Dense GEMM classes (projections, feed-forward, head); arrays of shape (3, 1)."""
+class Plan:
+    """What is compiled."""
 
-    flop_per_token: Array
-    weight_bytes: Array
-    activation_bytes_per_token: Array
-    flop_per_second: Array
-    """Peak times efficiency at many tokens."""
-    half_rate_tokens: Array
-    bytes_per_second: Array
-
-
-@dataclass(frozen=True)
-class ExpertTable:
-    """Routed experts; arrays of shape (G, 1) over distinct (experts, top-k) configurations."""
-
-    miss_probability: Array
-    """1 - k / E: chance that one token leaves a given expert alone."""
-    weight_bytes: Array
-    """Of all experts this rank holds."""
-    flop_per_token: Array
-    """Of one token of the expert-parallel group, on the mean rank."""
-    activation_bytes_per_token: Array
-    tokens_per_expert: Array
-    """k / E: tokens of the group that meet one expert, per token."""
-    flop_per_second: float
-    half_rate_tokens: float
-    bytes_per_second: float
-    imbalance: float
-
-
-@dataclass(frozen=True)
-class StreamTable:
-    """Attention streams; arrays of shape (A,) in the order of ``ReplicaTable.stream_spans``."""
-
-    flop_per_pair_prefill: Array
-    flop_per_pair_decode: Array
-    cache_bytes_per_key: Array
-    """Read by one query pass on this rank."""
-    expand_flop_per_key: Array
-    span_index: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class RecurrentTable:
-    """Linear-attention and state-space mixers."""
-
-    flop_per_token: float
-    state_bytes_per_sequence: float
-    """Held; read and written once a step."""
-
-
-@dataclass(frozen=True)
-class ReplicaTable:
-    """Everything a steady state needs of a replica."""
-
+    work: ModelWork
+    accelerator: Accelerator
     layout: Layout
-    spans: tuple[Span, ...]
-    gemm: GemmTable
-    experts: ExpertTable | None
-    streams: StreamTable
-    recurrent: RecurrentTable
-    attention_prefill: tuple[float, float]
-    """Achievable (FLOP/s, bytes/s) of prefill attention."""
-    attention_decode: tuple[float, float]
-    recurrent_rates: tuple[float, float]
-    collectives: CollectiveCost
-    launch_seconds: float
-    host_seconds: float
-    host_seconds_per_sequence: float
-    peak_flop_per_second: float
-    """Of the format most GEMM FLOP use; MFU is measured against it."""
-    peak_bytes_per_second: float
-    weights_bytes: float
-    """On the fullest accelerator."""
-    activation_bytes_per_batched_token: float
-    """Workspace per token of the budget."""
-    model_flop_per_token: float
-    """Linear FLOP of one token over the whole model, without the head."""
-    memory_capacity_bytes: float
+    formats: Formats
+    calibration: Calibration
+
+    def rates(self, operator: str, operand: NumberFormat, field: str) -> Rates:
+        """Return the achievable rates of an operator class on operands of a format."""
+        eta = self.calibration.operators.get(operator, self.calibration.operators["gemm"])
+        return Rates(
+            peak(self.accelerator, operand, field) * eta.compute,
+            self.accelerator.memory_bandwidth_bytes_per_second * eta.memory,
+        )
 
 
 def compile_replica(
@@ -126,29 +79,27 @@ def compile_replica(
         A format the accelerator has no arithmetic for (field ``formats.*``).
     """
     check_layout(work, layout)
-    gemm = _gemm_table(work, accelerator, layout, formats, calibration)
+    plan = Plan(work, accelerator, layout, formats, calibration)
+    shape = (2, len(OPERATORS), len(COUNTERS))
+    matrices = (np.zeros(shape), np.zeros(shape))
+    _fill_gemms(plan, matrices)
+    _fill_recurrent(plan, matrices)
+    _fill_added(plan, matrices[1])
     return ReplicaTable(
         layout=layout,
         spans=distinct_spans(work),
-        gemm=gemm,
-        experts=_expert_table(work, accelerator, layout, formats, calibration),
+        work=matrices[0],
+        seconds=matrices[1],
+        experts=_expert_table(plan),
         streams=_stream_table(work, layout, formats),
-        recurrent=_recurrent_table(work, layout, formats),
-        attention_prefill=_rates(accelerator, calibration, "attention_prefill", _attention_format(formats)),
-        attention_decode=_rates(accelerator, calibration, "attention_decode", _attention_format(formats)),
-        recurrent_rates=_rates(accelerator, calibration, "recurrent", formats.state),
-        collectives=collective_cost(work, accelerator, layout, formats, calibration),
-        launch_seconds=calibration.launch_seconds_per_layer
-        * sum(layer.count * sublayers(layer) for layer in work.layers)
-        / 2.0
-        / layout.pp,
-        host_seconds=calibration.host_seconds_per_step,
-        host_seconds_per_sequence=calibration.host_seconds_per_sequence,
+        state_bytes_per_sequence=_state_bytes(plan),
+        # Attention cores multiply in the residual's format, whatever the cache is stored in.
+        attention_prefill=plan.rates("attention_prefill", formats.exchange, "formats.activations"),
+        attention_decode=plan.rates("attention_decode", formats.exchange, "formats.activations"),
         peak_flop_per_second=peak(accelerator, formats.activations, "formats.activations"),
         peak_bytes_per_second=accelerator.memory_bandwidth_bytes_per_second,
         weights_bytes=weights_bytes(work, layout, formats),
-        activation_bytes_per_batched_token=_workspace(work, layout, formats),
-        model_flop_per_token=linear_flop_per_token(work),
+        workspace_bytes_per_token=_workspace(work, layout, formats),
         memory_capacity_bytes=accelerator.memory_bytes,
     )
 
@@ -162,27 +113,6 @@ def sublayers(layer: LayerWork) -> int:
     """Return how many of mixer and feed-forward a layer has (0 to 2)."""
     mixer = layer.mixer_gemm_parameters > 0
     return int(mixer) + int(layer.dense_gemm_parameters > 0 or layer.experts > 0)
-
-
-def linear_flop_per_token(work: ModelWork) -> float:
-    """Return 2 x GEMM parameters met by one token plus recurrent FLOP, head apart (METHOD 1)."""
-    return float(
-        sum(
-            layer.count
-            * (
-                2
-                * (
-                    layer.mixer_gemm_parameters
-                    + layer.dense_gemm_parameters
-                    + layer.router_gemm_parameters
-                    + layer.shared_expert_gemm_parameters
-                    + layer.experts_per_token * layer.expert_gemm_parameters
-                )
-                + layer.recurrent_flop_per_token
-            )
-            for layer in work.layers
-        )
-    )
 
 
 def peak(accelerator: Accelerator, operand: NumberFormat, field: str) -> float:
@@ -244,47 +174,85 @@ def weights_bytes(work: ModelWork, layout: Layout, formats: Formats) -> float:
     return stage + ends + work.other_parameters * formats.exchange.bytes_per_element
 
 
-def _gemm_table(
-    work: ModelWork, accelerator: Accelerator, layout: Layout, formats: Formats, calibration: Calibration
-) -> GemmTable:
-    """Equation R1: shard by TP, layers by PP; the head runs whole on the last stage."""
+def _fill_gemms(plan: Plan, matrices: tuple[Array, Array]) -> None:
+    """Equation R1: shards by TP, layers by PP; the head runs whole on the last stage."""
+    work, layout, formats = plan.work, plan.layout, plan.formats
     ranks = layout.tp * layout.pp
     projections = sum(layer.count * layer.mixer_gemm_parameters for layer in work.layers)
-    feed_forward = sum(
+    forward = sum(
         layer.count
         * (layer.dense_gemm_parameters + layer.shared_expert_gemm_parameters + layer.router_gemm_parameters)
         for layer in work.layers
     )
-    passes = calibration.extra.get("activation_passes_per_sublayer", 6.0) * work.hidden_size / layout.pp
     exchange = formats.exchange.bytes_per_element
+    passes = plan.calibration.extra.get("activation_passes_per_sublayer", 6.0)
+    moved = passes * work.hidden_size * exchange / layout.pp
     mixers = sum(layer.count for layer in work.layers if layer.mixer_gemm_parameters)
     forwards = sum(layer.count for layer in work.layers if layer.dense_gemm_parameters or layer.experts)
-    body, head = efficiency(calibration, "gemm"), efficiency(calibration, "head")
-    rate = peak(accelerator, formats.activations, "formats.activations")
-    head_rate = peak(accelerator, formats.head, "formats.head")
-    bandwidth = accelerator.memory_bandwidth_bytes_per_second
-    return GemmTable(
-        flop_per_token=_column(
-            2.0 * projections / ranks, 2.0 * feed_forward / ranks, 2.0 * work.head_parameters / layout.tp
-        ),
-        weight_bytes=_column(
-            projections * formats.weights.bytes_per_element / ranks,
-            feed_forward * formats.weights.bytes_per_element / ranks,
-            work.head_parameters * formats.head.bytes_per_element / layout.tp,
-        ),
-        activation_bytes_per_token=_column(
-            passes * exchange * mixers, passes * exchange * forwards, work.vocab_size * exchange / layout.tp
-        ),
-        flop_per_second=_column(rate * body.compute, rate * body.compute, head_rate * head.compute),
-        half_rate_tokens=_column(body.half_rate_tokens, body.half_rate_tokens, head.half_rate_tokens),
-        bytes_per_second=_column(bandwidth * body.memory, bandwidth * body.memory, bandwidth * head.memory),
+    body = plan.rates("gemm", formats.activations, "formats.activations")
+    head = plan.rates("head", formats.head, "formats.weights")
+    weight = formats.weights.bytes_per_element
+    vocabulary = (work.head_parameters / layout.tp, work.vocab_size * exchange / layout.tp)
+    rows = (
+        (PROJECTIONS, RANK_TOKENS, projections / ranks, moved * mixers, weight, body),
+        (FEED_FORWARD, RANK_TOKENS, forward / ranks, moved * forwards, weight, body),
+        (HEAD, SAMPLED, vocabulary[0], vocabulary[1], formats.head.bytes_per_element, head),
     )
+    for operator, counter, parameters, activations, size, rates in rows:
+        eta = efficiency(plan.calibration, "head" if operator == HEAD else "gemm")
+        flop, weights = 2.0 * parameters, parameters * size
+        counted, seconds = matrices
+        counted[0, operator, counter] = flop
+        counted[1, operator, counter] = activations
+        counted[1, operator, STEP] = weights
+        seconds[0, operator, counter] = flop / rates.flop_per_second
+        # A GEMM on n tokens runs at n / (n + n_half) of its full rate: a constant ramp.
+        seconds[0, operator, STEP] = flop * eta.half_rate_tokens / rates.flop_per_second
+        seconds[1, operator, counter] = activations / rates.bytes_per_second
+        seconds[1, operator, STEP] = weights / rates.bytes_per_second
 
 
-def _expert_table(
-    work: ModelWork, accelerator: Accelerator, layout: Layout, formats: Formats, calibration: Calibration
-) -> ExpertTable | None:
+def _fill_recurrent(plan: Plan, matrices: tuple[Array, Array]) -> None:
+    """Equation R4: state divides by heads, hence by TP; a decode or a chunk reads and writes it once."""
+    ranks = plan.layout.tp * plan.layout.pp
+    flop = sum(layer.count * layer.recurrent_flop_per_token for layer in plan.work.layers) / ranks
+    moved = 2.0 * _state_bytes(plan)
+    rates = plan.rates("recurrent", plan.formats.exchange, "formats.activations")
+    counted, seconds = matrices
+    counted[0, RECURRENT, RANK_TOKENS] = flop
+    counted[1, RECURRENT, [DECODE, CHUNK_PRESENT]] = moved
+    seconds[0, RECURRENT, RANK_TOKENS] = flop / rates.flop_per_second
+    seconds[1, RECURRENT, [DECODE, CHUNK_PRESENT]] = moved / rates.bytes_per_second
+
+
+def _fill_added(plan: Plan, seconds: Array) -> None:
+    """Fill collectives and host work, which only add time."""
+    network = collective_cost(plan.work, plan.accelerator, plan.layout, plan.formats, plan.calibration)
+    seconds[0, COLLECTIVES, STEP] = network.latency_seconds
+    seconds[0, COLLECTIVES, RANK_TOKENS] = network.seconds_per_rank_token
+    seconds[0, COLLECTIVES, GROUP_TOKENS] = network.seconds_per_group_token
+    halves = sum(layer.count * sublayers(layer) for layer in plan.work.layers) / 2.0
+    launches = plan.calibration.launch_seconds_per_layer * halves / plan.layout.pp
+    seconds[0, HOST, STEP] = launches + plan.calibration.host_seconds_per_step
+    seconds[0, HOST, DECODE] = plan.calibration.host_seconds_per_sequence
+
+
+def _state_bytes(plan: Plan) -> float:
+    """Recurrent state of one sequence on one rank, bytes."""
+    state = sum(
+        layer.count
+        * (
+            layer.state_elements_per_sequence * plan.formats.state.bytes_per_element
+            + layer.conv_state_elements_per_sequence * plan.formats.exchange.bytes_per_element
+        )
+        for layer in plan.work.layers
+    )
+    return state / (plan.layout.tp * plan.layout.pp)
+
+
+def _expert_table(plan: Plan) -> ExpertTable | None:
     """Equation R2: each rank holds E / ep experts cut in moe_tp parts."""
+    work, layout, formats = plan.work, plan.layout, plan.formats
     groups: dict[tuple[int, int], tuple[float, float]] = {}
     for layer in work.layers:
         if layer.experts:
@@ -300,8 +268,7 @@ def _expert_table(
     weights = _column(*(p for p, _ in groups.values()))
     moe_layers = _column(*(count for _, count in groups.values()))
     share = 1.0 / (layout.stage_accelerators * layout.pp)
-    eta = efficiency(calibration, "experts")
-    rate = peak(accelerator, formats.expert_activations, "formats.experts")
+    rates = plan.rates("experts", formats.expert_activations, "formats.experts")
     exchange = formats.exchange.bytes_per_element
     return ExpertTable(
         miss_probability=1.0 - top_k / experts,
@@ -315,10 +282,10 @@ def _expert_table(
         * exchange
         / (layout.moe_ep * layout.pp),
         tokens_per_expert=top_k / experts,
-        flop_per_second=rate * eta.compute,
-        half_rate_tokens=eta.half_rate_tokens,
-        bytes_per_second=accelerator.memory_bandwidth_bytes_per_second * eta.memory,
-        imbalance=calibration.expert_imbalance if layout.moe_ep > 1 else 1.0,
+        flop_per_second=rates.flop_per_second,
+        half_rate_tokens=efficiency(plan.calibration, "experts").half_rate_tokens,
+        bytes_per_second=rates.bytes_per_second,
+        imbalance=plan.calibration.expert_imbalance if layout.moe_ep > 1 else 1.0,
     )
 
 
@@ -353,35 +320,6 @@ def cache_bytes_per_key(stream: AttentionStream, layout: Layout, formats: Format
     else:
         whole = stream.cache_elements_per_key * formats.kv_cache.bytes_per_element
     return whole / min(layout.tp, max(stream.cache_shards, 1))
-
-
-def _recurrent_table(work: ModelWork, layout: Layout, formats: Formats) -> RecurrentTable:
-    """Equation R4: state divides by heads, hence by TP."""
-    flop = sum(layer.count * layer.recurrent_flop_per_token for layer in work.layers)
-    state = sum(
-        layer.count
-        * (
-            layer.state_elements_per_sequence * formats.state.bytes_per_element
-            + layer.conv_state_elements_per_sequence * formats.exchange.bytes_per_element
-        )
-        for layer in work.layers
-    )
-    ranks = layout.tp * layout.pp
-    return RecurrentTable(flop_per_token=flop / ranks, state_bytes_per_sequence=state / ranks)
-
-
-def _attention_format(formats: Formats) -> NumberFormat:
-    """Attention cores multiply in the residual's format, whatever the cache is stored in."""
-    return formats.exchange
-
-
-def _rates(
-    accelerator: Accelerator, calibration: Calibration, operator: str, operand: NumberFormat
-) -> tuple[float, float]:
-    eta = efficiency(calibration, operator)
-    fallback = accelerator.peak_flop_per_second.get(operand.compute_format)
-    rate = fallback if fallback is not None else max(accelerator.peak_flop_per_second.values())
-    return rate * eta.compute, accelerator.memory_bandwidth_bytes_per_second * eta.memory
 
 
 def _workspace(work: ModelWork, layout: Layout, formats: Formats) -> float:

@@ -1,7 +1,8 @@
 """Time of one engine step, operator by operator (METHOD 2; equations S1 to S6 of docs/equations.md).
 
-A step carries ``decode`` sequences and ``chunk`` prefill tokens on the rank that the others wait for,
-and ``group`` tokens over the expert-parallel group. Every operator takes
+What a step carries is a handful of counters (tokens, sequences, chunks); every operator's FLOP, bytes
+and seconds are linear in them, so a whole axis of steps is one small matrix product. Only routed experts
+bend: how many of them a step touches saturates. An operator takes
 ``max(FLOP / (peak eta_c), bytes / (bandwidth eta_m))``; collectives and host work add.
 """
 
@@ -9,34 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.engine.load import Load
-from service.engine.replica import ReplicaTable
 from service.engine.spans import Array
-
-OPERATORS = (
-    "projections",
-    "feed_forward",
-    "head",
-    "experts",
-    "attention_prefill",
-    "attention_decode",
-    "recurrent",
-    "collectives",
-    "host",
-)
-"""Order of the first axis of every step array."""
-(
-    PROJECTIONS,
-    FEED_FORWARD,
-    HEAD,
+from service.engine.tables import (
+    COUNTERS,
     EXPERTS,
-    ATTENTION_PREFILL,
-    ATTENTION_DECODE,
-    RECURRENT,
-    COLLECTIVES,
-    HOST,
-) = range(9)
-ROOFLINE_OPERATORS = 7
+    ExpertTable,
+    StepCoefficients,
+)
 
 
 @dataclass(frozen=True)
@@ -50,20 +30,26 @@ class StepLoad:
     group: Array
     """Tokens of the whole expert-parallel group."""
 
+    def counters(self, mean_uncached: float) -> Array:
+        """Return the counters of the steps, shape (7, N), in the order of ``tables.COUNTERS``."""
+        rows = np.ones((len(COUNTERS), self.decode.shape[0]))
+        np.add(self.decode, self.chunk, out=rows[0])
+        # The head sees sampled positions only: decodes and the last position of each finished prompt.
+        np.add(self.decode, self.chunk / max(mean_uncached, 1e-9), out=rows[1])
+        rows[2] = self.decode
+        rows[3] = self.chunk
+        np.minimum(self.chunk, 1.0, out=rows[4])
+        rows[5] = self.group
+        return rows
+
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Operators of steps; arrays of shape (9, N) or, for work and rooflines, (7, N)."""
+    """Seconds of steps by operator, arrays of shape (9, N); of one rank."""
 
-    flop: Array
-    """Of one rank."""
-    bytes: Array
-    fixed_bytes: Array
-    """Bytes read whatever the tokens: weights (experts: at these tokens)."""
     compute_seconds: Array
     memory_seconds: Array
     seconds: Array
-    """Per operator; the last two are collectives and host."""
 
     @property
     def total(self) -> Array:
@@ -71,130 +57,50 @@ class StepTimes:
         total: Array = self.seconds.sum(axis=0)
         return total
 
+    def columns(self, part: slice) -> "StepTimes":
+        """Return some of the steps."""
+        return StepTimes(self.compute_seconds[:, part], self.memory_seconds[:, part], self.seconds[:, part])
 
-def step_times(table: ReplicaTable, load: Load, step: StepLoad) -> StepTimes:
+
+def step_times(coefficients: StepCoefficients, step: StepLoad) -> StepTimes:
     """Return the operator times of steps."""
-    count = step.decode.shape[0]
-    flop = np.zeros((ROOFLINE_OPERATORS, count))
-    data = np.zeros((ROOFLINE_OPERATORS, count))
-    fixed = np.zeros((ROOFLINE_OPERATORS, count))
-    compute = np.zeros((ROOFLINE_OPERATORS, count))
-    memory = np.zeros((ROOFLINE_OPERATORS, count))
-    tokens = gemm_tokens(load, step)
-    gemm = table.gemm
-    flop[:3] = gemm.flop_per_token * tokens
-    # Weights are read once a step, also by a step whose head samples nothing (T > 0 is rare but free).
-    fixed[:3] = gemm.weight_bytes * np.minimum(tokens, 1.0)
-    data[:3] = fixed[:3] + gemm.activation_bytes_per_token * tokens
-    compute[:3] = (
-        gemm.flop_per_token
-        * (tokens + gemm.half_rate_tokens * np.minimum(tokens, 1.0))
-        / gemm.flop_per_second
-    )
-    memory[:3] = data[:3] / gemm.bytes_per_second
-    if table.experts is not None:
-        _expert_rows(table, step, (flop, data, fixed, compute, memory))
-    _attention_rows(table, load, step, (flop, data, compute, memory))
-    _recurrent_row(table, load, step, (flop, data, compute, memory))
-    seconds = np.empty((len(OPERATORS), count))
-    np.maximum(compute, memory, out=seconds[:ROOFLINE_OPERATORS])
-    network = table.collectives
-    seconds[COLLECTIVES] = (
-        network.latency_seconds
-        + network.seconds_per_rank_token * tokens[0]
-        + network.seconds_per_group_token * step.group
-    )
-    seconds[HOST] = table.launch_seconds + table.host_seconds + table.host_seconds_per_sequence * step.decode
-    return StepTimes(flop, data, fixed, compute, memory, seconds)
+    seconds = coefficients.seconds @ step.counters(coefficients.mean_uncached)
+    compute, memory = seconds[0], seconds[1]
+    if coefficients.experts is not None:
+        compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, step.group)
+    return StepTimes(compute, memory, np.maximum(compute, memory))
 
 
-def gemm_tokens(load: Load, step: StepLoad) -> Array:
-    """Return tokens through projections, feed-forward and head, shape (3, N)."""
-    tokens = step.decode + step.chunk
-    # The head sees sampled positions only: decodes and the last position of each finished prompt.
-    finished = step.chunk / load.mean_uncached if load.mean_uncached > 0 else np.zeros_like(step.chunk)
-    return np.stack((tokens, tokens, step.decode + finished))
-
-
-def expert_bytes(table: ReplicaTable, group: Array) -> tuple[Array, Array]:
-    """Return (expert weight bytes touched, activation bytes) on one rank for ``group`` tokens.
-
-    Each of E experts is left alone by n tokens with probability (1 - k / E)^n (METHOD 2).
-    """
-    experts = table.experts
-    if experts is None:
-        return np.zeros_like(group), np.zeros_like(group)
-    touched = 1.0 - experts.miss_probability**group
-    weights: Array = (experts.weight_bytes * touched).sum(axis=0)
-    activations: Array = (experts.activation_bytes_per_token * group).sum(axis=0)
-    return weights, activations
-
-
-def _expert_rows(table: ReplicaTable, step: StepLoad, rows: tuple[Array, Array, Array, Array, Array]) -> None:
-    flop, data, fixed, compute, memory = rows
-    experts = table.experts
-    if experts is None:
-        return
-    weights, activations = expert_bytes(table, step.group)
-    # The step waits for the fullest rank; with few tokens per rank one more copy weighs more.
-    flop[EXPERTS] = (experts.flop_per_token * step.group).sum(axis=0)
-    fixed[EXPERTS] = weights
-    data[EXPERTS] = weights + activations
-    touched = 1.0 - experts.miss_probability ** np.maximum(step.group, 1e-12)
-    per_expert = experts.tokens_per_expert * step.group / touched
-    slowdown = 1.0 + experts.half_rate_tokens / np.maximum(per_expert, 1e-12)
-    compute[EXPERTS] = (
-        (experts.flop_per_token * step.group * slowdown).sum(axis=0)
-        * experts.imbalance
-        / experts.flop_per_second
-    )
-    memory[EXPERTS] = data[EXPERTS] / experts.bytes_per_second
-
-
-def _attention_rows(
-    table: ReplicaTable, load: Load, step: StepLoad, rows: tuple[Array, Array, Array, Array]
-) -> None:
-    flop, data, compute, memory = rows
-    prefill_flop, prefill_bytes = prefill_attention(load, step.chunk)
-    flop[ATTENTION_PREFILL], data[ATTENTION_PREFILL] = prefill_flop, prefill_bytes
-    flop[ATTENTION_DECODE] = load.decode_flop_per_step * step.decode
-    data[ATTENTION_DECODE] = load.decode_bytes_per_step * step.decode
-    for row, (peak_flop, bandwidth) in (
-        (ATTENTION_PREFILL, table.attention_prefill),
-        (ATTENTION_DECODE, table.attention_decode),
-    ):
-        compute[row] = flop[row] / peak_flop
-        memory[row] = data[row] / bandwidth
-
-
-def prefill_attention(load: Load, chunk: Array) -> tuple[Array, Array]:
-    """Return (FLOP, bytes) of attention of one prefill chunk on one rank.
-
-    ``chunk / E[U]`` requests' worth of prefill passes in the step (equations W4, W5).
-    """
-    if load.mean_uncached <= 0:
-        return np.zeros_like(chunk), np.zeros_like(chunk)
-    work = load.prefill
-    share = chunk / load.mean_uncached
-    again = share / np.maximum(chunk, 1e-12)
-    flop = share * float((work.own_flop + work.cached_flop).sum()) + again * float(
-        (work.own_flop_times_chunk + work.cached_flop_times_chunk).sum()
-    )
-    data = share * float((work.own_bytes + work.cached_bytes).sum()) + again * float(
-        (work.own_bytes_times_chunk + work.cached_bytes_times_chunk).sum()
-    )
+def step_work(coefficients: StepCoefficients, step: StepLoad) -> tuple[Array, Array]:
+    """Return (FLOP, bytes) of steps by operator on one rank, shape (9, N) each."""
+    work = coefficients.work @ step.counters(coefficients.mean_uncached)
+    flop, data = work[0], work[1]
+    experts = coefficients.experts
+    if experts is not None:
+        flop[EXPERTS] = (experts.flop_per_token * step.group).sum(axis=0)
+        data[EXPERTS] = expert_bytes(experts, step.group)
     return flop, data
 
 
-def _recurrent_row(
-    table: ReplicaTable, load: Load, step: StepLoad, rows: tuple[Array, Array, Array, Array]
-) -> None:
-    flop, data, compute, memory = rows
-    work = table.recurrent
-    if work.flop_per_token <= 0:
-        return
-    flop[RECURRENT] = work.flop_per_token * (step.decode + step.chunk)
-    # Read and written by every decode step, and once by a chunk.
-    data[RECURRENT] = 2.0 * work.state_bytes_per_sequence * (step.decode + np.minimum(step.chunk, 1.0))
-    compute[RECURRENT] = flop[RECURRENT] / table.recurrent_rates[0]
-    memory[RECURRENT] = data[RECURRENT] / table.recurrent_rates[1]
+def expert_bytes(experts: ExpertTable, group: Array) -> Array:
+    """Return bytes that routed experts move on one rank for ``group`` tokens, shape (N,).
+
+    Each of E experts is left alone by n tokens with probability (1 - k / E)^n (METHOD 2).
+    """
+    touched = 1.0 - experts.miss_probability**group
+    data: Array = (experts.weight_bytes * touched + experts.activation_bytes_per_token * group).sum(axis=0)
+    return data
+
+
+def expert_seconds(experts: ExpertTable, group: Array) -> tuple[Array, Array]:
+    """Return (compute, memory) seconds of routed experts; the step waits for the fullest rank.
+
+    A GEMM on n tokens runs at n / (n + n_half) of its full rate, n the tokens of one touched expert.
+    """
+    touched = 1.0 - experts.miss_probability**group
+    work = experts.flop_per_token * (group + experts.half_rate_tokens * touched / experts.tokens_per_expert)
+    data = experts.weight_bytes * touched + experts.activation_bytes_per_token * group
+    return (
+        work.sum(axis=0) * (experts.imbalance / experts.flop_per_second),
+        data.sum(axis=0) / experts.bytes_per_second,
+    )
