@@ -81,6 +81,7 @@ def parse_config(config: Mapping[str, object], name: str) -> ParsedConfig:
     family_name = _family_name(config, values)
     family = FAMILIES.get(family_name, GENERIC)
     reader = ConfigReader(values, path, class_defaults(family_name))
+    reader.check_integers()
     reader.ignore(*family.ignored)
     layers = block_layers(reader) if reader.has("block_configs") else _layers(reader, family)
     model_extras = hyper_connections(reader)[1] + per_layer_inputs(reader, len(layers))[1]

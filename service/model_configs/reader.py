@@ -6,7 +6,7 @@ from typing import Final
 
 from service.engine.errors import InvalidInputError, UnsupportedError
 from service.engine.spec_checks import MAX_LAYERS
-from service.model_configs.vocabulary import SPELLINGS, is_structural
+from service.model_configs.vocabulary import INTEGER_FIELDS, SPELLINGS, is_structural
 
 _MAX_VALUE: Final = 2**53 - 1
 _MAX_FIELDS: Final = 2000
@@ -176,6 +176,12 @@ class ConfigReader:
                 raise invalid(f"{self.field(name)}[{position}]", f"{item!r:.60} is no layer index")
             found.add(item - first)
         return frozenset(found)
+
+    def check_integers(self) -> None:
+        """Refuse a field that is an integer by name and is none, whether or not it is read later."""
+        for key, value in self._values.items():
+            if key in INTEGER_FIELDS and value is not None:
+                ConfigReader({key: value}, self._path).optional_integer(key, minimum=0)
 
     def ignore(self, *names: str) -> None:
         """Mark fields as read: known not to change the structure here."""

@@ -62,6 +62,71 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Our name of a field -> how configurations spell it; a name absent here is spelt as it is."""
 
+_NO_INTEGERS: Final = frozenset(
+    {"activation", "layer_types", "mtp_types", "qk_norm", "output_gate", "mamba_conv_bias", "state_format"}
+)
+INTEGER_FIELDS: Final = frozenset(
+    spelling for name, spellings in SPELLINGS.items() if name not in _NO_INTEGERS for spelling in spellings
+) | frozenset(
+    [
+        "vocab_size",
+        "vocab_size_per_layer_input",
+        "hidden_size_per_layer_input",
+        "intermediate_size_mlp",
+        "dense_intermediate_size",
+        "v_head_dim",
+        "qk_nope_head_dim",
+        "qk_rope_head_dim",
+        "qk_head_dim",
+        "q_lora_rank",
+        "kv_lora_rank",
+        "o_lora_rank",
+        "o_groups",
+        "index_n_heads",
+        "index_head_dim",
+        "index_topk",
+        "index_block_size",
+        "index_topk_blocks",
+        "index_topk_freq",
+        "index_skip_topk_offset",
+        "sliding_window",
+        "sliding_window_size",
+        "max_window_layers",
+        "attention_chunk_size",
+        "full_attention_interval",
+        "no_rope_layer_interval",
+        "global_attn_every_n_layers",
+        "swa_num_attention_heads",
+        "swa_num_key_value_heads",
+        "swa_head_dim",
+        "swa_v_head_dim",
+        "num_sliding_attention_heads",
+        "global_head_dim",
+        "num_global_key_value_heads",
+        "num_kv_shared_layers",
+        "linear_num_key_heads",
+        "linear_num_value_heads",
+        "linear_key_head_dim",
+        "linear_value_head_dim",
+        "linear_conv_kernel_dim",
+        "linear_num_heads",
+        "linear_head_dim",
+        "mamba_d_ssm",
+        "decoder_sparse_step",
+        "interleave_moe_layer_step",
+        "moe_layer_start_index",
+        "moe_layer_interval",
+        "hc_mult",
+        "num_hash_layers",
+        "mtp_transformer_layers",
+        "compress_rate_csa",
+        "compress_rate_hca",
+        "expand",
+        "mamba_expand",
+    ]
+)
+"""Fields that are non-negative integers or null wherever they occur, read or not."""
+
 _STRUCTURE: Final = re.compile(
     r"(^|_)(num|n|size|sizes|dim|dims|rank|ranks|heads|head|layers|layer|experts|expert|window|chunk|kernel"
     r"|groups|group|latent|pattern|block|blocks|interval|freq|period|step|topk|top_k|intermediate|hidden"
