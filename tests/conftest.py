@@ -5,6 +5,7 @@ skipped, or fail if ``PERTOKEN_REQUIRE_POSTGRESQL=1``.
 """
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,23 +38,51 @@ def postgresql_server() -> URL:
 
 
 @contextmanager
-def _fresh_postgresql(server: URL) -> Iterator[str]:
+def _fresh_postgresql(server: URL, template: str | None = None) -> Iterator[URL]:
     """Create a database of a name nobody else has (also under pytest-xdist) and drop it."""
     name = f"pertoken_test_{uuid.uuid4().hex}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     try:
         with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        yield server.set(database=name).render_as_string(hide_password=False)
+            copied = "" if template is None else f" TEMPLATE {template}"
+            connection.execute(text(f"CREATE DATABASE {name}{copied}"))
+        yield server.set(database=name)
     finally:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         admin.dispose()
 
 
+def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: URL) -> Iterator[str]:
+    """Name of a migrated, empty database to copy: copying is faster than migrating."""
+    with _fresh_postgresql(postgresql_server) as url:
+        _migrate(_text(url))
+        assert url.database is not None
+        yield url.database
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "catalog.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """URL of an empty SQLite catalog."""
+    """URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{tmp_path / 'catalog.db'}"
 
 
@@ -61,26 +90,44 @@ def sqlite_url(tmp_path: Path) -> str:
 def postgresql_url(postgresql_server: URL) -> Iterator[str]:
     """URL of an empty PostgreSQL database."""
     with _fresh_postgresql(postgresql_server) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """URL of an empty database, once of each kind."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
+        yield _text(url)
 
 
 @pytest.fixture
-def empty_engine(database_url: str) -> Iterator[Engine]:
+def sqlite_catalog_url(sqlite_url: str, sqlite_template: Path, tmp_path: Path) -> str:
+    """URL of a migrated, empty SQLite catalog."""
+    shutil.copy(sqlite_template, tmp_path / "catalog.db")
+    return sqlite_url
+
+
+@pytest.fixture
+def postgresql_catalog_url(postgresql_server: URL, postgresql_template: str) -> Iterator[str]:
+    """URL of a migrated, empty PostgreSQL catalog."""
+    with _fresh_postgresql(postgresql_server, postgresql_template) as url:
+        yield _text(url)
+
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+@pytest.fixture(params=BOTH)
+def empty_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Engine of a database without tables, once of each kind."""
-    engine = open_engine(database_url)
+    engine = open_engine(request.getfixturevalue(f"{request.param}_url"))
     yield engine
     engine.dispose()
 
 
+@pytest.fixture(params=BOTH)
+def catalog_url(request: pytest.FixtureRequest) -> str:
+    """URL of a migrated, empty catalog, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_catalog_url")
+    return url
+
+
 @pytest.fixture
-def catalog_engine(empty_engine: Engine) -> Engine:
+def catalog_engine(catalog_url: str) -> Iterator[Engine]:
     """Engine of a migrated, empty catalog, once of each kind."""
-    migrate(empty_engine)
-    return empty_engine
+    engine = open_engine(catalog_url)
+    yield engine
+    engine.dispose()
