@@ -66,19 +66,23 @@ def list_prices(
 
     snapshot = current_snapshot()
     when, believed = _axes(snapshot, as_of, known_at, history)
+    relations = _relations(snapshot, model)
     rows = [
         {
             "provider": record.provider,
             "provider_model_id": record.provider_model_id,
+            "relation": relations.get((record.provider, record.provider_model_id)),
             "meter": record.meter,
             "selector": _selector(record.selector),
             **_price(record.price),
             **_validity(record),
         }
         for record in snapshot.list_prices(provider, None, when, believed)
-        if model is None or _is_listed(snapshot, model, record)
+        if model is None or (record.provider, record.provider_model_id) in relations
     ]
-    columns = ("provider", "provider_model_id", "meter", "selector", "amount", "currency", "per")
+    columns = ["provider", "provider_model_id", "meter", "selector", "amount", "currency", "per"]
+    if model is not None:
+        columns.insert(2, "relation")
     print_records(rows, (*columns, "valid_from", "source"), as_json=as_json)
 
 
@@ -93,12 +97,10 @@ def _axes(snapshot: Any, as_of: str | None, known_at: str | None, history: bool)
     return (read_moment(as_of, "as_of") if as_of else now()), believed
 
 
-def _is_listed(snapshot: Any, model: str, record: Any) -> bool:
-    listings = snapshot.listings(snapshot.model(model).id)
-    return any(
-        (listing.provider, listing.provider_model_id) == (record.provider, record.provider_model_id)
-        for listing in listings
-    )
+def _relations(snapshot: Any, model: str | None) -> Mapping[tuple[str, str], str]:
+    """Return how the listings are related to a model, or each to its own where none is named."""
+    listings = snapshot.listings(snapshot.model(model).id if model else None)
+    return {(listing.provider, listing.provider_model_id): listing.relation for listing in listings}
 
 
 def _price(price: Any) -> Mapping[str, Any]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from service.cli.main import main
+from tests.builders.catalogs import seeded_database_url
+
+__all__ = ["RunCommand", "seeded_database_url"]
 
 
 @dataclass(frozen=True)
