@@ -13,6 +13,18 @@ from service.application.answers import (
 from service.application.requests import EstimateRequest, WorkloadClass
 from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
 
+_LIST_TITLES = (
+    "provider",
+    "model id",
+    "",
+    "input",
+    "cached",
+    "output",
+    "out:in",
+    "margin",
+    "even at",
+)
+
 
 def estimate_text(answer: EstimateAnswer) -> str:
     """Return the whole page, sections parted by empty lines."""
@@ -154,30 +166,33 @@ def _bound_row(bound: Bound) -> tuple[str, ...]:
 
 
 def _list_prices(answer: EstimateAnswer) -> str:
+    """Return the providers of this very model, those of a quantised one apart, the rest as a count."""
     if not answer.list_prices:
         return "List prices\n  No provider in the catalog lists this model."
-    rows = [_list_price_row(item) for item in answer.list_prices]
-    titles = ("provider", "model id", "input", "cached", "output", "out:in", "margin", "even at", "")
-    return (
-        "List prices per million tokens; margin on this mix, and the utilisation at which it is nil\n"
-        + table(titles, rows)
-    )
+    lines = ["List prices per million tokens; margin on this mix, and the utilisation at which it is nil"]
+    for relation, title in (("same", ""), ("quantised", "quantised")):
+        items = [item for item in answer.list_prices if item.relation == relation]
+        if items:
+            lines += [f"{title}:"] if title else []
+            lines.append(table(_LIST_TITLES, [_list_price_row(item) for item in items]))
+    others = [item for item in answer.list_prices if item.relation not in ("same", "quantised")]
+    if others:
+        lines.append(f"and {len(others)} listings of models derived from it (--json)")
+    return "\n".join(lines)
 
 
 def _list_price_row(item: ListPriceComparison) -> tuple[str, ...]:
     even = "never" if (item.breakeven_utilisation or 0) > 1 else percent(item.breakeven_utilisation)
-    notes = [item.relation if item.relation != "same" else ""]
-    notes += [f"routes {item.routed_from}" if item.routed_from else ""]
     return (
-        item.provider,
+        item.provider if item.routed_from is None else f"{item.provider} (routes {item.routed_from})",
         item.provider_model_id,
-        f"{item.currency} {amount(item.input_per_million)}",
+        item.currency,
+        amount(item.input_per_million),
         amount(item.cached_input_per_million),
         amount(item.output_per_million),
         figure(item.output_to_input_ratio, 3),
         percent(item.margin),
         even,
-        ", ".join(note for note in notes if note),
     )
 
 
@@ -192,7 +207,7 @@ def _sources(answer: EstimateAnswer) -> str:
         ("calibration", f"{provenance.calibration} ({provenance.calibration_level})"),
         ("equations", ", ".join(provenance.equations)),
         ("version", f"engine {provenance.engine_version}, catalog {provenance.catalog_digest[:12]}"),
-        ("digest", answer.digest[:12]),
+        ("digest", answer.digest[:19]),
     ]
     if answer.resolved.defaulted:
         lines.append(("chosen for you", ", ".join(answer.resolved.defaulted)))
