@@ -111,7 +111,7 @@ class CalibrationSeed(SeedModel):
         level, nearest = found[-1]
         figures: dict[str, float] = {}
         operators: dict[str, Efficiency] = {}
-        extra: dict[str, float] = Field(default_factory=dict)
+        extra: dict[str, float] = {}
         for _, entry in found:
             figures |= {name: value for name in _FIGURES if (value := getattr(entry, name)) is not None}
             operators |= {
