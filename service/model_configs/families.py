@@ -218,29 +218,12 @@ FAMILIES: Final[dict[str, Family]] = {
     "solar_open": replace(_LLAMA, mlp_bias=False),
 }
 
-MODEL_TYPES: Final[dict[str, str]] = {
-    "qwen3_vl": "qwen3_vl_text",
-    "qwen3_vl_moe": "qwen3_vl_moe_text",
-    "qwen2_vl": "qwen2_vl_text",
-    "qwen2_5_vl": "qwen2_5_vl_text",
-    "qwen3_5": "qwen3_5_text",
-    "qwen3_5_moe": "qwen3_5_moe_text",
-    "gemma3": "gemma3_text",
-    "gemma4": "gemma4_text",
-    "llama4": "llama4_text",
-    "minimax_m3_vl": "minimax_m3_vl_text",
-    "minimax_m3": "minimax_m3_vl_text",
-    "step3p7": "step3p5",
-    "step3p6": "step3p5",
-    "deepseek_ref": "deepseek_v4",
-    "kimi_k25": "deepseek_v3",
-}
-"""Other spellings of a model type -> the one whose conventions hold for its language model."""
-
-ARCHITECTURES: Final[dict[str, str]] = {
-    "DeepseekV4ForCausalLM": "deepseek_v4",
-    "DeepseekV32ForCausalLM": "deepseek_v32",
-    "DeciLMForCausalLM": "nemotron-nas",
-    "KimiK3ForConditionalGeneration": "kimi_k3",
-}
-"""Classes that decide the family whatever ``model_type`` says."""
+WITH_EXPERTS: Final = frozenset(
+    {"mixtral", "llama4_text", "qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text", "qwen3_next"}
+    | {"qwen3_5_moe_text", "gemma4_text", "phimoe", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa"}
+    | {"deepseek_v2", "deepseek_v3", "kimi_k2", "deepseek_v32", "deepseek_v4", "kimi_linear", "kimi_k3"}
+    | {"olmoe", "gpt_oss", "granitemoe", "granitemoeshared", "granitemoehybrid", "nemotron_h"}
+    | {"mimo_v2_flash", "minimax_m2", "minimax_m3_vl_text", "step3p5", "ernie4_5_moe", "dots1", "afmoe"}
+    | {"solar_open"}
+)
+"""Known architectures whose class reads routed experts; the others would pass over them."""

@@ -241,6 +241,12 @@ _RULES: Final[dict[str, Callable[[ConfigReader, int], list[MixerKind]]]] = {
 }
 
 
+def lists_single_parts(reader: ConfigReader) -> bool:
+    """Tell whether the list of layers names feed-forwards as layers of their own."""
+    words = reader.raw("layer_types")
+    return isinstance(words, list) and any(word in ("moe", "mlp") for word in words)
+
+
 def single_part_layers(reader: ConfigReader) -> list[tuple[MixerKind, ForwardKind]]:
     """Return the layers of a model whose layers are one part each (Nemotron-H, arXiv 2504.03624).
 

@@ -14,7 +14,7 @@ from service.model_configs.attention import LayerPosition, softmax_attention
 from service.model_configs.blocks import block_layers
 from service.model_configs.defaults import class_defaults
 from service.model_configs.extras import image_projector, per_layer_inputs
-from service.model_configs.families import ARCHITECTURES, FAMILIES, GENERIC, MODEL_TYPES, Family
+from service.model_configs.families import FAMILIES, GENERIC, WITH_EXPERTS, Family
 from service.model_configs.feed_forward import feed_forwards, has_experts
 from service.model_configs.formats import NativeFormats
 from service.model_configs.grouping import merge_layers
@@ -23,17 +23,17 @@ from service.model_configs.layers import (
     ForwardKind,
     MixerKind,
     forward_kinds,
+    lists_single_parts,
     mixer_kinds,
     single_part_layers,
 )
 from service.model_configs.mtp import mtp_groups
 from service.model_configs.quantization import native_formats
-from service.model_configs.reader import ConfigReader, invalid
+from service.model_configs.reader import ConfigReader, invalid, unsupported
+from service.model_configs.recognise import family_name_of, language_part
 from service.model_configs.recurrent import linear_attention, mamba2, state_format
 
-_TEXT_SECTIONS = ("text_config", "llm_config", "language_config")
 _VOCABULARY_MULTIPLE = 128
-_INHERITED = ("tie_word_embeddings", "quantization_config")
 _GENERIC_ASSUMPTION = (
     "The architecture is not known: two RMS norms a layer, no biases and gated feed-forwards are assumed "
     "where the configuration says nothing else."
@@ -77,11 +77,15 @@ def parse_config(config: Mapping[str, object], name: str) -> ParsedConfig:
     """
     if not isinstance(config, Mapping):
         raise invalid("config", "a JSON object is expected", type="object")
-    values, path = _language_part(config)
-    family_name = _family_name(config, values)
+    values, path = language_part(config)
+    family_name = family_name_of(config, values)
     family = FAMILIES.get(family_name, GENERIC)
     reader = ConfigReader(values, path, class_defaults(family_name))
     reader.check_integers()
+    if not family.generic and family_name not in WITH_EXPERTS and reader.has("experts"):
+        raise unsupported(
+            reader.field("experts"), f"the class of {family_name!r} has no experts", one_of=[None]
+        )
     reader.ignore(*family.ignored)
     layers = block_layers(reader) if reader.has("block_configs") else _layers(reader, family)
     model_extras = hyper_connections(reader)[1] + per_layer_inputs(reader, len(layers))[1]
@@ -107,25 +111,14 @@ def parse_config(config: Mapping[str, object], name: str) -> ParsedConfig:
     )
     reader.refuse_unread()
     assumptions = ((_GENERIC_ASSUMPTION,) if family.generic else ()) + vocabulary_note
+    if reader.taken_defaults:
+        assumptions += (f"Left to the architecture's class by the file: {reader.taken_defaults}.",)
     return ParsedConfig(
         spec=check_spec(spec),
         native_formats=native_formats(config, state=spec.state_format),
         family="generic" if family.generic else family_name,
         assumptions=assumptions + family.assumptions,
     )
-
-
-def _language_part(config: Mapping[str, object]) -> tuple[Mapping[str, object], str]:
-    """Find the language model's section; fields that the outer document states for it are kept."""
-    for section in _TEXT_SECTIONS:
-        nested = config.get(section)
-        if nested is None:
-            continue
-        if not isinstance(nested, Mapping):
-            raise invalid(section, "a mapping is expected", type="object")
-        outer = {key: config[key] for key in _INHERITED if key in config and key not in nested}
-        return {**nested, **outer}, section
-    return config, ""
 
 
 def _vocabulary(reader: ConfigReader, family: Family, path: str) -> tuple[int, tuple[str, ...]]:
@@ -139,23 +132,6 @@ def _vocabulary(reader: ConfigReader, family: Family, path: str) -> tuple[int, t
     if path or rows is None or stated != rows + -rows % _VOCABULARY_MULTIPLE:
         return stated, ()
     return rows, (f"vocab_size {stated} is the class's {rows} rows padded; {rows} are counted.",)
-
-
-def _family_name(config: Mapping[str, object], values: Mapping[str, object]) -> str:
-    """Name the architecture: by its class where that decides, else by the language part's model type."""
-    architectures = config.get("architectures")
-    for item in architectures if isinstance(architectures, list) else ():
-        if isinstance(item, str) and item in ARCHITECTURES:
-            return ARCHITECTURES[item]
-    for holder in (values, config):
-        stated = holder.get("model_type")
-        if stated is not None and not isinstance(stated, str):
-            raise invalid("model_type", "a string is expected", type="string")
-        if stated is not None:
-            known = MODEL_TYPES.get(stated, stated)
-            if known in FAMILIES:
-                return known
-    return "generic"
 
 
 def _layers(reader: ConfigReader, family: Family) -> list[LayerGroup]:
@@ -175,7 +151,7 @@ def _layers(reader: ConfigReader, family: Family) -> list[LayerGroup]:
 
 
 def _plan(reader: ConfigReader, family: Family) -> list[tuple[MixerKind, ForwardKind]]:
-    if family.one_part_per_layer or reader.has("hybrid_override_pattern"):
+    if family.one_part_per_layer or reader.has("hybrid_override_pattern") or lists_single_parts(reader):
         plan = single_part_layers(reader)
         stated = reader.optional_integer("layers")
         reader.ignore("layer_types", "hybrid_override_pattern")
@@ -215,7 +191,8 @@ def _layer(
 ) -> LayerGroup:
     reuses = any(getattr(mixer, "reuses_cache", False) for mixer in mixers)
     forwards = feed_forwards(reader, family, forward, reuses_cache=reuses)
-    norms = family.norm_vectors + (3 if len(forwards) > 1 else 0)
+    alone = family.generic and not (mixers and forwards)
+    norms = 1 if alone else family.norm_vectors + (3 if len(forwards) > 1 else 0)
     if reader.optional_integer("hidden_size_per_layer_input", minimum=0):
         norms += 1
     return LayerGroup(name="", count=1, mixers=mixers, feed_forwards=forwards, norm_vectors=norms)

@@ -48,6 +48,7 @@ class ConfigReader:
         self._path = path
         self._defaults = defaults or {}
         self._read: set[str] = set()
+        self._taken: dict[str, object] = {}
 
     def field(self, name: str) -> str:
         """Return the dotted path of a field, in the spelling that the configuration uses."""
@@ -90,6 +91,8 @@ class ConfigReader:
         value = self.raw(name)
         if value is None:
             return None
+        if not self.states(name):
+            self._taken[SPELLINGS.get(name, (name,))[0]] = value
         if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_VALUE:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -176,6 +179,11 @@ class ConfigReader:
                 raise invalid(f"{self.field(name)}[{position}]", f"{item!r:.60} is no layer index")
             found.add(item - first)
         return frozenset(found)
+
+    @property
+    def taken_defaults(self) -> str:
+        """Fields that the configuration leaves to its class and that were looked at, as ``name = value``."""
+        return ", ".join(f"{name} = {value}" for name, value in sorted(self._taken.items()))
 
     def check_integers(self) -> None:
         """Refuse a field that is an integer by name and is none, whether or not it is read later."""
