@@ -119,10 +119,12 @@ def make_list_price(row_id: int, meter: str = "input", amount: str = "0.60", **s
     )
 
 
-def make_listing(model: str = "llama-3.1-70b", provider: str = "acme") -> ListingRecord:
+def make_listing(
+    model: str = "llama-3.1-70b", provider: str = "acme", provider_model_id: str = ""
+) -> ListingRecord:
     return ListingRecord(
         provider=provider,
-        provider_model_id=f"{provider}/{model}",
+        provider_model_id=provider_model_id or f"{provider}/{model}",
         model=model,
         relation="same",
         routed_from=None,
@@ -145,7 +147,11 @@ class FakeSnapshot:
         make_gpu_price(3, "1.99", "budget", revision_from=2, valid_from=NEW),
     )
     all_list_prices: Sequence[ListPriceRecord] = (make_list_price(11), make_list_price(12, "output", "1.80"))
-    all_listings: Sequence[ListingRecord] = (make_listing(), make_listing("gpt-oss-120b", "budget"))
+    all_listings: Sequence[ListingRecord] = (
+        make_listing(),
+        make_listing("gpt-oss-120b", "budget"),
+        make_listing(provider="aws", provider_model_id="meta.llama3-1-70b-instruct-v1:0"),
+    )
 
     @property
     def info(self) -> CatalogInfo:

@@ -88,8 +88,14 @@ async def list_listings(request: Request, query: Annotated[ListingsQuery, Query(
 
 async def get_listing(
     request: Request,
-    provider: Annotated[str, Path(description="Id of a provider.")],
-    provider_model_id: Annotated[str, Path(description="The provider's own id; may hold slashes.")],
+    provider: Annotated[str, Path(description="Id of a provider.", examples=["aws"])],
+    provider_model_id: Annotated[
+        str,
+        Path(
+            description="The provider's own id; may hold slashes.",
+            examples=["meta.llama3-1-70b-instruct-v1:0"],
+        ),
+    ],
 ) -> Response:
     """Show what a provider's model id stands for."""
     snapshot = await snapshot_of(request, services_of(request))
