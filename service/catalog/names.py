@@ -46,7 +46,8 @@ class NameIndex:
         """
         row_id = self._by_name.get(name.casefold())
         if row_id is None:
-            raise UnknownIdError(self._kind, name, self.near(name))
+            shown = name if len(name) <= _LONGEST_COMPARED else f"{name[:_LONGEST_COMPARED]}..."
+            raise UnknownIdError(self._kind, shown, self.near(name))
         return row_id
 
     def near(self, name: str) -> list[str]:
