@@ -237,3 +237,17 @@ def test_the_ambient_decimal_context_changes_nothing() -> None:
         context.prec = 3
         assert format_amount(charge(27_146, Decimal("0.26"), MILLION)) == "0.00705796"
         assert format_amount(total([Decimal("1000"), Decimal("0.0001")])) == "1000.0001"
+
+
+def test_allocation_of_an_hour_in_the_opencost_document() -> None:
+    """$3.20 for an hour, half of it prefill: 12 M prompt of which 0.8 M cached, and 3 M output tokens."""
+    hour = Decimal("3.20")
+    half = charge(600, hour, 1_200)
+    blended = charge_or_round(1, hour, 12 + 3)[0]
+    output = charge_or_round(1, half, 3)[0]
+    effective_input = charge_or_round(10, half, 120 - 8)[0]
+    assert round_lines([blended, output, effective_input], 3)[0] == (
+        Decimal("0.213"),
+        Decimal("0.533"),
+        Decimal("0.143"),
+    )

@@ -55,14 +55,17 @@ def variant_spans(variants: Sequence[source.PriceVariant]) -> Iterator[Span]:
         groups.setdefault(tuple(sorted(variant.when.items())), []).append(variant)
     for when, members in groups.items():
         for key in dict.fromkeys(key for member in members for key in _rates(member.prices)):
-            holders = [member for member in members if key in _rates(member.prices)]
-            constraints = [member.constraint for member in holders]
-            for start, end, index in _runs(constraints, last_wins=False):
-                yield Span(start, end, None, when, {key: _rates(holders[index].prices)[key]})
-            for member in holders:
-                if isinstance(member.constraint, source.TimeOfDateConstraint):
-                    rate = _rates(member.prices)[key]
-                    yield Span(None, None, _window(member.constraint), when, {key: rate})
+            yield from _key_spans(when, key, [member for member in members if key in _rates(member.prices)])
+
+
+def _key_spans(when: When, key: str, holders: Sequence[source.PriceVariant]) -> Iterator[Span]:
+    """Yield the prices of one key from the variants of one context that have it."""
+    rates = [_rates(holder.prices)[key] for holder in holders]
+    for start, end, index in _runs([holder.constraint for holder in holders], last_wins=False):
+        yield Span(start, end, None, when, {key: rates[index]})
+    for holder, rate in zip(holders, rates, strict=True):
+        if isinstance(holder.constraint, source.TimeOfDateConstraint):
+            yield Span(None, None, _window(holder.constraint), when, {key: rate})
 
 
 def _runs(

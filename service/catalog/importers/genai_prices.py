@@ -21,13 +21,12 @@ would leave neither the more specific; the bound one is written once per band, a
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from importlib.resources import files
-from itertools import pairwise
 
 from genai_prices import types as source
 from genai_prices.data import providers as package_providers
@@ -38,11 +37,16 @@ from service.billing.errors import BillingError
 from service.billing.money import rate_from_source
 from service.billing.selectors import selector_from_mapping
 from service.catalog.drafts import ImportBatch, ListPriceDraft, RejectedDraft
-from service.catalog.importers._genai_timeline import Rate, Span, base_spans, variant_spans
+from service.catalog.importers._genai_bands import band_axis, band_starts, rates_by_band, tier_starts
+from service.catalog.importers._genai_timeline import Span, base_spans, variant_spans
+from service.catalog.importers._genai_units import Unit, units_by_price_key
 
 SOURCE = "genai-prices"
 CURRENCY = "USD"
 """Every price of the package is in US dollars (``TieredPrices.base``); zhipuai's are its conversions."""
+
+ADAPTER_VERSION = 2
+"""Raise it where the same package would now yield other rows, so that the next seeding reads it again."""
 
 RELEASED_ON: Mapping[str, date] = {"0.2.3": date(2026, 11, 10)}
 """Day of upload by version, from ``upload_time`` in https://pypi.org/pypi/genai-prices/json.
@@ -50,18 +54,6 @@ RELEASED_ON: Mapping[str, date] = {"0.2.3": date(2026, 11, 10)}
 The package itself does not carry its date; a version that is not here needs ``released_on``.
 """
 
-_UNITS: Mapping[tuple[str, int], str] = {
-    ("tokens", 1_000_000): "million_tokens",
-    ("characters", 1_000_000): "million_characters",
-    ("messages", 1_000): "thousand_messages",
-    ("durations", 3_600): "hour",
-    ("durations", 60): "minute",
-    ("pixels", 1_000_000_000): "billion_pixels",
-    ("document_pages", 1_000): "thousand_pages",
-    ("rerank", 1_000): "thousand_searches",
-    ("tool_calls", 1_000): "thousand_calls",
-    ("requests", 1_000): "thousand_requests",
-}
 _AXES: Mapping[str, str] = {
     "service_tier": "service_tier",
     "processing": "service_tier",
@@ -71,14 +63,6 @@ _AXES: Mapping[str, str] = {
 """Axis by key of a variant's ``when``; batch and fast modes exclude each other, so they share one."""
 
 _CONVERTED = "converted to USD"
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """How one price key of the package is named here."""
-
-    meter: str
-    per: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +118,21 @@ def convert(
     content_digest: str,
 ) -> GenaiPricesReading:
     """Turn the package's providers into one complete import batch."""
-    units = _units(raw_units)
+    units = units_by_price_key(raw_units)
     drafts: list[ListPriceDraft] = []
     rejected: list[RejectedDraft] = []
     unpriced: list[str] = []
-    for provider in sorted(providers, key=lambda item: item.id):
-        for model in sorted(provider.models, key=lambda item: item.id):
-            comments = f"{provider.price_comments or ''} {model.price_comments or ''}"
-            note = f"{_CONVERTED} by the source" if _CONVERTED.lower() in comments.lower() else ""
-            listing = _Listing(provider.id, model.id, released_on, units, note)
-            before = len(drafts) + len(rejected)
-            for row in _model_rows(listing, model):
-                if isinstance(row, RejectedDraft):
-                    rejected.append(row)
-                else:
-                    drafts.append(row)
-            if len(drafts) + len(rejected) == before:
-                unpriced.append(f"{provider.id}/{model.id}")
+    models = sorted(
+        ((provider, model) for provider in providers for model in provider.models),
+        key=lambda pair: (pair[0].id, pair[1].id),
+    )
+    for provider, model in models:
+        listing = _Listing(provider.id, model.id, released_on, units, _note(provider, model))
+        rows = list(_model_rows(listing, model))
+        drafts.extend(row for row in rows if isinstance(row, ListPriceDraft))
+        rejected.extend(row for row in rows if isinstance(row, RejectedDraft))
+        if not rows:
+            unpriced.append(f"{provider.id}/{model.id}")
     batch = ImportBatch(
         name=SOURCE,
         observed_at=_midnight(released_on),
@@ -160,34 +142,29 @@ def convert(
         complete_sources=frozenset({SOURCE}),
     )
     rounded = sum(1 for draft in drafts if draft.price.source_value is not None)
-    return GenaiPricesReading(batch, sum(len(p.models) for p in providers), tuple(unpriced), rounded)
+    return GenaiPricesReading(batch, len(models), tuple(unpriced), rounded)
+
+
+def _note(provider: source.Provider, model: source.ModelInfo) -> str:
+    comments = f"{provider.price_comments or ''} {model.price_comments or ''}".lower()
+    parts = ["Deprecated by the provider."] if model.deprecated else []
+    if _CONVERTED.lower() in comments:
+        parts.append(f"The provider bills in another currency; {_CONVERTED} by the source.")
+    return " ".join(parts)
 
 
 def _package_digest(installed: str) -> str:
-    """Return the SHA-256 over the package's data files and version."""
-    digest = hashlib.sha256(installed.encode())
+    """Return the SHA-256 over the package's data files and version, and over how they are read."""
+    digest = hashlib.sha256(f"{installed} read by {ADAPTER_VERSION}".encode())
     for name in ("data.py", "data_units.py"):
         digest.update(files("genai_prices").joinpath(name).read_bytes())
     return digest.hexdigest()
 
 
-def _units(raw: Mapping[str, Mapping[str, object]]) -> dict[str, Unit]:
-    """Return meter and unit by price key; a unit that the registry lacks is left out and so rejected."""
-    units: dict[str, Unit] = {}
-    for usage_key, entry in raw.items():
-        dimensions, per = entry["dimensions"], entry["per"]
-        if not isinstance(dimensions, Mapping) or not isinstance(per, int):
-            continue
-        unit = _UNITS.get((str(dimensions["family"]), per))
-        if unit is not None:
-            units[str(entry["price_key"])] = Unit(usage_key.removesuffix("_tokens"), unit)
-    return units
-
-
 def _model_rows(listing: _Listing, model: source.ModelInfo) -> Iterator[ListPriceDraft | RejectedDraft]:
     standard = list(base_spans(model.prices))
     bound = list(variant_spans(model.price_variants or ()))
-    edges = _edges([*standard, *bound])
+    edges = band_starts([*standard, *bound])
     windows = {span.window for span in standard if span.window is not None}
     for span in standard:
         yield from _span_rows(listing, span, edges)
@@ -207,11 +184,11 @@ def _span_rows(
         if unit is None:
             yield RejectedDraft(origin, f"no meter or unit of the registry for the price key {key}")
             continue
-        own_edges = edges[key] if span.when or span.window else _starts(value)
+        own_edges = edges[key] if span.when or span.window else tier_starts(value)
         try:
             axes = _axes(span)
-            for low, high, rate in _bands(value, own_edges):
-                yield _draft(listing, span, unit, selector_from_mapping(axes | _band(low, high)), rate)
+            for low, high, rate in rates_by_band(value, own_edges):
+                yield _draft(listing, span, unit, selector_from_mapping(axes | band_axis(low, high)), rate)
         except BillingError as error:
             yield RejectedDraft(origin, error.message)
 
@@ -253,48 +230,6 @@ def _axes(span: Span) -> dict[str, object]:
     if span.window is not None:
         axes |= {"start_time": span.window[0], "end_time": span.window[1], "time_zone": "UTC"}
     return axes
-
-
-def _band(low: int | None, high: int | None) -> dict[str, object]:
-    if low is None and high is None:
-        return {}
-    return {
-        "context_measure": "input",
-        "context_from": low,
-        "context_to": high,
-        "context_mode": "whole_request",
-    }
-
-
-def _edges(spans: Iterable[Span]) -> dict[str, frozenset[int]]:
-    """Return, by price key, the first token counts of all bands that any price of the model has."""
-    edges: dict[str, frozenset[int]] = {}
-    for span in spans:
-        for key, value in span.prices.items():
-            edges[key] = edges.get(key, frozenset()) | _starts(value)
-    return edges
-
-
-def _starts(value: Rate) -> frozenset[int]:
-    if isinstance(value, Decimal):
-        return frozenset()
-    return frozenset(tier.start + 1 for tier in value.tiers)
-
-
-def _bands(value: Rate, starts: frozenset[int]) -> Iterator[tuple[int | None, int | None, Decimal]]:
-    edges: list[int | None] = [None, *sorted(starts), None]
-    for low, high in pairwise(edges):
-        yield low, high, _rate_at(value, low or 0)
-
-
-def _rate_at(value: Rate, tokens: int) -> Decimal:
-    if isinstance(value, Decimal):
-        return value
-    rate = value.base
-    for tier in value.tiers:
-        if tokens > tier.start:
-            rate = tier.price
-    return rate
 
 
 def _midnight(day: date) -> datetime:

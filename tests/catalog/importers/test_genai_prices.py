@@ -198,6 +198,16 @@ def test_a_variant_may_hold_in_a_daily_window_alone() -> None:
     assert row.valid_to is None
 
 
+def test_deprecation_and_conversion_are_noted_on_the_row() -> None:
+    provider = make_model(price(input_mtok=Decimal(1)))
+    provider.models[0].deprecated = True
+    provider.price_comments = "Prices in CNY, converted to USD at 7.25."
+    (row,) = read(provider)
+    assert row.note == (
+        "Deprecated by the provider. The provider bills in another currency; converted to USD by the source."
+    )
+
+
 def test_a_key_without_meter_and_a_negative_rate_are_rejected_by_name() -> None:
     provider = make_model(price(input_mtok=Decimal(-1), output_mtok=Decimal(1)))
     units = {key: entry for key, entry in unit_data.items() if key != "output_tokens"}
