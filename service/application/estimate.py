@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import get_args
 
 import orjson
 
@@ -46,11 +47,13 @@ from service.engine.operating_point import (
 )
 from service.engine.replica import compile_replica
 from service.engine.tables import ReplicaTable
+from service.engine.types import FormatRole
 from service.engine.units import SECONDS_PER_HOUR
 from service.engine.version import ENGINE_VERSION
 from service.engine.workload import Moments, reduce_mix
 
 KEPT_REPLICAS = 512
+FORMAT_ROLES = get_args(FormatRole)
 EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1")
 
 
@@ -68,13 +71,24 @@ class Solution:
     utilisation: float
     replicas: int
     bill: Bill
+    content: str
+    """Digest of the model, accelerator, calibration and formats behind the figures."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A compiled replica, a digest of what it was compiled from, and those very objects."""
+
+    table: ReplicaTable
+    content: str
+    keyed: object
 
 
 class Estimator:
     """Answers estimates; keeps compiled replicas, never answers."""
 
     def __init__(self) -> None:
-        self._replicas: dict[object, tuple[object, ReplicaTable]] = {}
+        self._replicas: dict[object, _Kept] = {}
         self._finder = ListPriceFinder()
 
     def estimate(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
@@ -100,7 +114,8 @@ class Estimator:
         """Resolve a request and solve its operating point, without the answer's prose and comparisons."""
         subject = read_subject(request, snapshot)
         resolved = resolve(request, subject, snapshot, now)
-        table = self._replica(resolved)
+        replica_kept = self._replica(resolved)
+        table = replica_kept.table
         budget = resolved.policy.token_budget
         moments = reduce_mix(
             resolved.mix,
@@ -130,29 +145,32 @@ class Estimator:
             utilisation=utilisation,
             replicas=replicas,
             bill=cost,
+            content=replica_kept.content,
         )
 
-    def _replica(self, resolved: Resolved) -> ReplicaTable:
+    def _replica(self, resolved: Resolved) -> _Kept:
         """Compile a replica once; models, accelerators and calibrations are immutable records."""
         formats = resolved.formats
         key = (
             id(resolved.work),
             id(resolved.accelerator.spec),
-            resolved.layout,
             id(resolved.calibration),
-            formats,
+            resolved.layout,
+            *(id(getattr(formats, role)) for role in FORMAT_ROLES),
         )
         kept = self._replicas.get(key)
         if kept is not None:
-            return kept[1]
+            return kept
         table = compile_replica(
             resolved.work, resolved.accelerator.spec, resolved.layout, formats, resolved.calibration
         )
         if len(self._replicas) >= KEPT_REPLICAS:
             self._replicas.clear()
         # The keyed objects are kept alive beside the table, so that their ids stay theirs.
-        self._replicas[key] = ((resolved.work, resolved.accelerator.spec, resolved.calibration), table)
-        return table
+        keyed = (resolved.work, resolved.accelerator.spec, resolved.calibration, formats)
+        content = hashlib.sha256(repr(keyed).encode()).hexdigest()
+        kept = self._replicas[key] = _Kept(table, content, keyed)
+        return kept
 
 
 def estimate(request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
@@ -181,9 +199,10 @@ def _answer(
     rule = resolved.request.split or "shapley"
     split, phase = _split(solution, rule)
     rates = mix_rates(split)
+    by_class = class_rates(split, rates, resolved.class_names)
     point = _point(solution)
     latency = latency_of(solution.solved, solution.moments.mean_steps, resolved.layout)
-    bounds = bounds_of(solution.subject)
+    bounds = bounds_of(solution.subject, solution.attribution)
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))
     fresh = rates[0].per_million_tokens
@@ -192,7 +211,7 @@ def _answer(
         accelerator=resolved.accelerator.id,
         accelerators_per_replica=resolved.layout.accelerators,
         rates=rates,
-        rates_by_class=class_rates(split, resolved.class_names),
+        rates_by_class=by_class,
         cost_per_request=solution.bill.per_request,
         cost_per_accelerator_hour=resolved.price.amount,
         currency=split.currency,
@@ -215,7 +234,7 @@ def _answer(
         warnings=resolved.warnings,
         provenance=_provenance(resolved, snapshot, now),
         resolved=resolved.request,
-        digest=_digest(resolved),
+        digest=_digest(resolved, solution.content),
     )
 
 
@@ -316,7 +335,7 @@ def _row(kind: str, key: str, source: str) -> RowUsed:
     return RowUsed(kind, key, None, None, None, None, None, source, "")
 
 
-def _digest(resolved: Resolved) -> str:
+def _digest(resolved: Resolved, inputs: str) -> str:
     """Return a digest over the resolved request, the rows used, the calibration and the engine version.
 
     ``as_of`` and ``known_at`` stay out: the rows they selected are in.
@@ -326,8 +345,7 @@ def _digest(resolved: Resolved) -> str:
     content = {
         "request": request_to_json_values(request),
         "engine": ENGINE_VERSION,
-        "calibration": repr(resolved.calibration),
-        "accelerator": repr(resolved.accelerator.spec),
+        "inputs": inputs,
         "price": None
         if price is None
         else [price.source, price.provider, str(price.price), price.stamp.valid_from.isoformat()],

@@ -7,6 +7,10 @@ from decimal import Decimal
 from service.application.answers import ListPriceComparison, Rate, TokenKind
 from service.application.list_prices import ListedPrices, ListedRate
 
+COMPARED_RELATIONS = frozenset({"same", "quantised"})
+PRICE_DIGITS = 18
+"""Fraction digits of a price (CONTRACT 1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelledCost:
@@ -19,15 +23,21 @@ class ModelledCost:
 
 
 def compare_with_list(listed: Sequence[ListedPrices], cost: ModelledCost) -> tuple[ListPriceComparison, ...]:
-    """Return one comparison for each listing, cheapest ranked first, unranked ones after.
+    """Return one comparison for each listing of the model itself, cheapest ranked first.
 
+    Listings of the same model rank; quantised ones and routers beside their origin follow unranked.
+    Fine-tunes and distillations are other models and stay out (CONTRACT 4).
     The list price of a request is its mean tokens by kind at the listing's rates; a margin is
     ``1 - modelled / listed``; break-even utilisation is where that margin is zero, because the modelled
     cost is inverse in utilisation.
     """
-    tokens = {rate.kind: Decimal(repr(rate.tokens_per_request)) for rate in cost.rates}
+    tokens = {rate.kind: Decimal(f"{rate.tokens_per_request:.6f}") for rate in cost.rates}
     modelled = {rate.kind: rate.per_million_tokens for rate in cost.rates}
-    rows = [(prices, _price_of_request(prices, tokens)) for prices in listed]
+    rows = [
+        (prices, _price_of_request(prices, tokens))
+        for prices in listed
+        if prices.listing.relation in COMPARED_RELATIONS
+    ]
     ranked = sorted(
         (total, prices.listing.provider, prices.listing.provider_model_id)
         for prices, total in rows
@@ -49,7 +59,7 @@ def _price_of_request(prices: ListedPrices, tokens: Mapping[TokenKind, Decimal])
         + tokens["cached_input"] * cached.per_million
         + tokens["output"] * output.per_million
     )
-    return total.scaleb(-6)
+    return round(total.scaleb(-6), PRICE_DIGITS).normalize()
 
 
 def _compare(

@@ -1,7 +1,7 @@
 """Shares of the bill by kind and class as the rows of an answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,8 +57,10 @@ def mix_rates(split: Split) -> tuple[Rate, ...]:
     return _rows(split, split.shares.sum(axis=2), split.tokens.sum(axis=1), (None, 1.0))
 
 
-def class_rates(split: Split, names: Sequence[str]) -> tuple[Rate, ...]:
+def class_rates(split: Split, of_mix: Sequence[Rate], names: Sequence[str]) -> tuple[Rate, ...]:
     """Return the rates of each class; tokens and costs are per request of that class."""
+    if len(names) == 1:
+        return tuple(replace(rate, class_name=names[0]) for rate in of_mix)
     tokens = split.tokens
     return tuple(
         rate

@@ -5,11 +5,12 @@ from typing import Literal
 import numpy as np
 
 from service.application.answers import Bound, Latency, Memory, OperatorTime
-from service.engine.attribution import RESOURCES, Subject, resource_parts
+from service.engine.attribution import RESOURCES, Attribution, Subject
 from service.engine.batching import SteadyState
 from service.engine.memory import MemoryPlan
 from service.engine.operating_point import Solved, ttft_quantile
-from service.engine.step import StepLoad, StepTimes, step_work
+from service.engine.spans import Array
+from service.engine.step import StepLoad, step_work
 from service.engine.tables import OPERATORS, ROOFLINE_OPERATORS
 from service.engine.types import Layout
 
@@ -45,27 +46,26 @@ def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout) -> Late
     )
 
 
-def bounds_of(subject: Subject) -> tuple[Bound, ...]:
+def bounds_of(subject: Subject, attribution: Attribution) -> tuple[Bound, ...]:
     """Return what limits a decode-only step and one with a chunk."""
     state = subject.state
     return (
-        _bound("decode", subject, state.decode, state.decode_load),
-        _bound("mixed", subject, state.mixed, state.mixed_load),
+        _bound("decode", subject, state.decode_load, attribution.decode_parts),
+        _bound("mixed", subject, state.mixed_load, attribution.mixed_parts),
     )
 
 
-def _bound(step: Literal["decode", "mixed"], subject: Subject, times: StepTimes, load: StepLoad) -> Bound:
+def _bound(step: Literal["decode", "mixed"], subject: Subject, load: StepLoad, parts: Array) -> Bound:
     table = subject.table
-    parts = resource_parts(subject, times, load).sum(axis=0)
-    seconds = float(times.total[0])
-    work = step_work(subject.load.coefficients, load)
-    flop, data = float(work[0].sum()), float(work[1].sum())
-    shares = (parts / seconds).tolist()
+    by_resource = np.add.reduce(parts, axis=0).tolist()
+    seconds = sum(by_resource)
+    flop_by_operator, bytes_by_operator = step_work(subject.load.coefficients, load)
+    flop, data = float(np.add.reduce(flop_by_operator)[0]), float(np.add.reduce(bytes_by_operator)[0])
     return Bound(
         step=step,
-        resource=RESOURCES[int(np.argmax(parts))],
+        resource=RESOURCES[by_resource.index(max(by_resource))],
         seconds=seconds,
-        share_by_resource=dict(zip(RESOURCES, shares, strict=True)),
+        share_by_resource={name: value / seconds for name, value in zip(RESOURCES, by_resource, strict=True)},
         mfu=flop / seconds / table.peak_flop_per_second,
         mbu=data / seconds / table.peak_bytes_per_second,
         flop=flop,

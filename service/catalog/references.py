@@ -39,6 +39,8 @@ class ParsedReferences:
     engines: dict[str, EngineSeed] = field(default_factory=dict)
     models: dict[str, ModelRecord] = field(default_factory=dict)
     calibrations: dict[str, CalibrationSeed] = field(default_factory=dict)
+    kept_calibrations: dict[tuple[str, str, str, str], Calibration] = field(default_factory=dict)
+    """Calibrations already joined, so that equal requests meet the same object."""
     names: dict[str, NameIndex] = field(default_factory=dict)
     parsed: dict[tuple[str, int], Any] = field(default_factory=dict)
     """By kind and row id: rows never change, so neither does what they parse to."""
@@ -80,10 +82,19 @@ class ParsedReferences:
             Where the catalog has no default set.
         """
         if name is not None:
-            return self.calibrations[self.find("calibration", name)].calibration(family, vendor, engine)
+            chosen = self.calibrations[self.find("calibration", name)]
+        else:
+            chosen = self._default_calibration()
+        key = (chosen.name, family, vendor, engine)
+        kept = self.kept_calibrations.get(key)
+        if kept is None:
+            kept = self.kept_calibrations[key] = chosen.calibration(family, vendor, engine)
+        return kept
+
+    def _default_calibration(self) -> CalibrationSeed:
         for seed in self.calibrations.values():
             if seed.default or len(self.calibrations) == 1:
-                return seed.calibration(family, vendor, engine)
+                return seed
         raise UnavailableError("The catalog has no default calibration set; seed it with `pertoken seed`.")
 
 

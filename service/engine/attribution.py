@@ -48,6 +48,10 @@ class Attribution:
     shares: Array
     mixed_time_share: float
     """Share of busy time in steps that carry a chunk."""
+    decode_parts: Array
+    """Seconds of a decode-only step by operator and resource, shape (9, 4)."""
+    mixed_parts: Array
+    """The same of a step with a chunk."""
     cached_limit_share: float
     """Share of the time per request that one cached token would cost in a mix that has none."""
 
@@ -88,13 +92,15 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
     weight_mixed = mixed / (plain + mixed)
     decode_parts = resource_parts(subject, state.decode, state.decode_load)
     mixed_parts = resource_parts(subject, state.mixed, state.mixed_load)
-    decode_parts *= (1.0 - weight_mixed) / decode_parts.sum()
-    mixed_parts *= weight_mixed / mixed_parts.sum()
-    shares = _mixed_payers(subject, view)[:, :, :, None] * mixed_parts[:, None, None, :]
-    shares += _decode_payers(subject, view)[:, :, :, None] * decode_parts[:, None, None, :]
+    decode_weights = decode_parts * ((1.0 - weight_mixed) / decode_parts.sum())
+    mixed_weights = mixed_parts * (weight_mixed / mixed_parts.sum())
+    shares = _mixed_payers(subject, view)[:, :, :, None] * mixed_weights[:, None, None, :]
+    shares += _decode_payers(subject, view)[:, :, :, None] * decode_weights[:, None, None, :]
     return Attribution(
         shares=shares,
         mixed_time_share=weight_mixed,
+        decode_parts=decode_parts,
+        mixed_parts=mixed_parts,
         cached_limit_share=_cached_limit(subject, plain + mixed),
     )
 

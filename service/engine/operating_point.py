@@ -23,6 +23,9 @@ EDGE_POINTS = 12
 FINE_POINTS = 16
 
 Statistic = Literal["mean", "p50", "p90", "p95", "p99"]
+_UNIT = np.linspace(0.0, 1.0, COARSE_POINTS)
+_CLOSING = 1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS)
+_FINE = np.linspace(0.0, 1.0, FINE_POINTS)
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -163,10 +166,10 @@ def batch_axis(highest: float, prefill_bound: bool) -> Array:
     if room <= 0:
         return np.array([1.0])
     low = min(0.05, room / 2.0)
-    body = np.geomspace(low, room, COARSE_POINTS)
+    body = low * (room / low) ** _UNIT
     if not prefill_bound:
         return np.concatenate(([1.0], 1.0 + body))
-    edge = room * (1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS))
+    edge = room * _CLOSING
     inner = body[body < room * 0.8]
     return 1.0 + np.concatenate(([0.0], inner, edge))
 
@@ -213,7 +216,7 @@ def _search(
     low, high, _, _ = bracket
     if low == high:
         return _Found(low, False, curve)
-    fine = low + (high - low) * np.linspace(0.0, 1.0, FINE_POINTS)
+    fine = low + (high - low) * _FINE
     finer = _bracket(fine, excess(_at_many(replica, fine, population)))
     if finer is None:
         return _Found(high, False, curve)

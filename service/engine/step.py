@@ -54,7 +54,7 @@ class StepTimes:
     @property
     def total(self) -> Array:
         """Seconds of the step, shape (N,)."""
-        total: Array = self.seconds.sum(axis=0)
+        total: Array = np.add.reduce(self.seconds, axis=0)
         return total
 
     def columns(self, part: slice) -> "StepTimes":
