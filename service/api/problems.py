@@ -46,6 +46,17 @@ ERROR_TABLE: tuple[tuple[type[Exception], int, str], ...] = (
 """Whoever adds an error family adds a row."""
 
 
+_FIELD_OF_KIND: Mapping[str, str] = {
+    "model": "model",
+    "accelerator": "accelerator",
+    "engine": "serving.engine",
+    "engine release": "serving.release",
+    "format": "formats",
+    "calibration": "calibration",
+}
+"""Where a body names a kind of row; the catalog that misses it does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One field that is wrong."""
@@ -125,6 +136,8 @@ def problem_of(error: Exception, *, in_path: bool = False) -> ProblemError:
     code = str(getattr(error, "code", fallback))
     name = code if code in PROBLEM_TYPES else fallback
     path = str(getattr(error, "field", ""))
+    if isinstance(error, UnknownIdError):
+        path = path or _FIELD_OF_KIND.get(error.kind, "")
     message = str(getattr(error, "message", error))
     accepted: Mapping[str, object] = getattr(error, "accepted", {})
     value = getattr(error, "value", None)
