@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from service.application.errors import InvalidRequestError, LimitExceededError
-from service.application.formats import ChosenFormats, choose_formats
+from service.application.formats import choose_formats
 from service.application.gpu_price import ChosenPrice, choose_gpu_price
 from service.application.ports import AcceleratorRecord, CatalogSnapshot, ModelRecord
 from service.application.requests import (
@@ -89,45 +89,26 @@ def resolve(request: EstimateRequest, subject: Subject, snapshot: CatalogSnapsho
         request.layout or LayoutRequest(), subject.work, (accelerator.spec, chosen.formats, policy)
     )
     point, point_defaults = _operating_point(request.operating_point)
-    as_of = request.as_of or now
     price = choose_gpu_price(
-        snapshot, request.price or PriceRequest(), accelerator.id, as_of, request.known_at
+        snapshot, request.price or PriceRequest(), accelerator.id, request.as_of or now, request.known_at
     )
-    utilisation = _utilisation(request.utilisation, point)
-    workload = request.workload if request.workload is not None else DEFAULT_WORKLOAD
-    mix, names = _mix(workload, subject.work)
     calibration = snapshot.calibration(
         request.calibration, accelerator.spec.family, accelerator.spec.vendor, policy.name
     )
-    plain = {
-        "workload": request.workload,
-        "utilisation": request.utilisation if point.kind != "arrival_rate" else 0.0,
-        "split": request.split,
-        "kv_view": request.kv_view,
-        "calibration": request.calibration,
-        "as_of": request.as_of,
-        "known_at": request.known_at,
-    }
+    defaults = (*layout_defaults, *serving_defaults, *point_defaults, *chosen.defaulted, *price.defaulted)
     filled = replace(
-        request,
+        _with_plain_defaults(request, point, snapshot, now),
         model=None if request.config is not None else subject.model_id,
         accelerator=accelerator.id,
         layout=LayoutRequest(layout.tp, layout.pp, layout.attention_dp, layout.moe_ep),
         serving=serving,
         formats=chosen.request,
-        workload=workload,
         operating_point=point,
-        utilisation=utilisation,
         price=price.request,
-        split=request.split or "shapley",
-        kv_view=request.kv_view or "by_pass",
         calibration=calibration.name,
-        as_of=as_of,
-        known_at=request.known_at if request.known_at is not None else snapshot.info.revision,
-        defaulted=_defaulted(
-            request, (layout_defaults, serving_defaults, point_defaults, plain), (chosen, price)
-        ),
+        defaulted=_defaulted(request, point, defaults),
     )
+    mix, names = _mix(filled.workload or (), subject.work)
     return Resolved(
         request=filled,
         model_id=subject.model_id,
@@ -145,16 +126,34 @@ def resolve(request: EstimateRequest, subject: Subject, snapshot: CatalogSnapsho
     )
 
 
+def _with_plain_defaults(
+    request: EstimateRequest, point: OperatingPointRequest, snapshot: CatalogSnapshot, now: datetime
+) -> EstimateRequest:
+    """Fill in the fields whose default needs no look-up."""
+    return replace(
+        request,
+        workload=request.workload if request.workload is not None else DEFAULT_WORKLOAD,
+        utilisation=_utilisation(request.utilisation, point),
+        split=request.split or "shapley",
+        kv_view=request.kv_view or "by_pass",
+        as_of=request.as_of or now,
+        known_at=request.known_at if request.known_at is not None else snapshot.info.revision,
+    )
+
+
+PLAIN_FIELDS: Final = ("workload", "utilisation", "split", "kv_view", "calibration", "as_of", "known_at")
+"""Fields of a request that are a default where they are None."""
+
+
 def _defaulted(
-    request: EstimateRequest,
-    groups: tuple[Sequence[str], Sequence[str], Sequence[str], Mapping[str, object]],
-    chosen: tuple[ChosenFormats, ChosenPrice],
+    request: EstimateRequest, point: OperatingPointRequest, nested: Sequence[str]
 ) -> tuple[str, ...]:
     """Join the paths of all defaults; those an earlier answer chose are carried through."""
-    layout, serving, point, plain = groups
-    missing = [name for name, value in plain.items() if value is None]
-    now = {*missing, *layout, *serving, *point, *chosen[0].defaulted, *chosen[1].defaulted}
-    return tuple(sorted(now.union(request.defaulted)))
+    plain = {name for name in PLAIN_FIELDS if getattr(request, name) is None}
+    if point.kind == "arrival_rate":
+        # Utilisation is then an output and has no default.
+        plain.discard("utilisation")
+    return tuple(sorted(plain.union(nested, request.defaulted)))
 
 
 def _serving(
