@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.engine.units import SECONDS_PER_HOUR
+
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=1024)]
 
@@ -20,7 +22,7 @@ class Settings(BaseSettings):
     A relative SQLite file is looked for in the working directory."""
     poll_interval_seconds: Seconds = 1.0
     """Between two looks at the database for a new catalog revision."""
-    max_staleness_seconds: Seconds = 3600.0
+    max_staleness_seconds: Seconds = SECONDS_PER_HOUR
     """For how long the snapshot in memory answers while the database does not."""
     host: str = "127.0.0.1"
     """Address to listen on."""

@@ -134,18 +134,14 @@ def _overlap(one: PriceDraft, other: PriceDraft) -> bool:
 def _ambiguous(groups: Iterable[Sequence[PriceDraft]]) -> Iterator[tuple[ListPriceDraft, str]]:
     """Yield list prices that a request could match beside another with nothing to choose (CONTRACT 3)."""
     meters: dict[tuple[str, ...], list[ListPriceDraft]] = defaultdict(list)
-    for drafts in groups:
-        for draft in drafts:
-            if isinstance(draft, ListPriceDraft):
-                meter = (draft.source, draft.provider, draft.provider_model_id, draft.meter)
-                meters[(*meter, draft.price.currency)].append(draft)
+    listed = (draft for drafts in groups for draft in drafts if isinstance(draft, ListPriceDraft))
+    for draft in listed:
+        meter = (draft.source, draft.provider, draft.provider_model_id, draft.meter, draft.price.currency)
+        meters[meter].append(draft)
     for rows in meters.values():
-        if len(rows) > 1:
-            seen: set[int] = set()
-            for ambiguity in find_ambiguities(rows):
-                if id(ambiguity.second) not in seen:
-                    seen.add(id(ambiguity.second))
-                    yield ambiguity.second, ambiguity.reason
+        # A row may compete with several others; it is rejected once.
+        reasons = {id(found.second): found for found in reversed(find_ambiguities(rows))}
+        yield from ((found.second, found.reason) for found in reasons.values())
 
 
 def _plan_prices(

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -196,11 +195,11 @@ def test_a_database_without_tables_is_no_catalog(empty_engine: Engine) -> None:
 
 
 @pytest.fixture
-def seeded(catalog_engine: Engine) -> Iterator[Snapshot]:
+def seeded(catalog_engine: Engine) -> Snapshot:
     """A snapshot with the builders' rows."""
     run_import(catalog_engine, foundation(), actor="t")
     run_import(catalog_engine, batch(gpu_price("4"), complete=(SOURCE,)), actor="t")
-    yield load(catalog_engine)
+    return load(catalog_engine)
 
 
 def test_figures_are_in_si_units_and_keep_their_provenance(seeded: Snapshot) -> None:
