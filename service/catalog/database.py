@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from service import resources
 from service.catalog import tables
 
-SQLITE_BUSY_TIMEOUT_MILLISECONDS: Final = 30_000
+WRITER_WAIT_MILLISECONDS: Final = 30_000
 POSTGRESQL_CONNECT_TIMEOUT_SECONDS: Final = 5
 MIGRATION_LOCK: Final = 0x7065_7274_6F6B
 """Number of the advisory lock: ``pertok`` in ASCII."""
@@ -68,7 +68,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Set what every connection needs; transactions are begun by ``_begin_sqlite`` alone."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MILLISECONDS}")
+    cursor.execute(f"PRAGMA busy_timeout = {WRITER_WAIT_MILLISECONDS}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -90,6 +90,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
+            # As long as SQLite waits: a writer that hangs must not queue all others for ever.
+            connection.execute(text(f"SET LOCAL lock_timeout = {WRITER_WAIT_MILLISECONDS}"))
             connection.execute(text("LOCK TABLE revision IN EXCLUSIVE MODE"))
         yield connection
 

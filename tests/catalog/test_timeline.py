@@ -63,7 +63,9 @@ def stated(draw: st.DrawFn) -> Interval:
 
 
 @given(timelines(), stated())
-def test_a_statement_holds_in_its_interval_and_nothing_else_moves(live: list[Interval], new: Interval) -> None:
+def test_a_statement_holds_in_its_interval_and_nothing_else_moves(
+    live: list[Interval], new: Interval
+) -> None:
     before = by_day(live)
     after = by_day(apply(live, overlay(live, [new], complete=False)))
     for index, (old, now) in enumerate(zip(before, after, strict=True)):
