@@ -1,12 +1,14 @@
 """Answers become JSON values with the roundings that CONTRACT 1 promises."""
 
-import math
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.application.answers import EstimateAnswer
 from service.application.render import (
@@ -14,6 +16,7 @@ from service.application.render import (
     render_decimal,
     render_float,
     request_to_json_values,
+    round_figures,
     to_json_values,
 )
 from tests.builders.answers import make_answer, make_request
@@ -98,5 +101,16 @@ def test_a_field_without_a_json_form_is_refused_with_its_type() -> None:
         to_json_values(Odd(1j))
 
 
-def test_rounding_is_idempotent() -> None:
-    assert render_float(render_float(math.pi)) == render_float(math.pi)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_rounding_at_once_gives_what_rounding_through_text_gives(numbers: list[float]) -> None:
+    at_once = round_figures(np.array(numbers)).tolist()
+    for number, rounded in zip(numbers, at_once, strict=True):
+        # A number within 1e-7 of the middle between two decimals may go to either.
+        assert rounded == pytest.approx(render_float(number), rel=1.1e-8, abs=0.0)
+        assert rounded == render_float(rounded)
+
+
+def test_nothing_that_was_rendered_is_the_callers_own() -> None:
+    answer = make_answer()
+    to_json_values(answer)["rates"][0]["share_by_resource"]["compute"] = 7.0
+    assert answer.rates[0].share_by_resource["compute"] == 0.25
