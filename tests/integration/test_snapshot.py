@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from service.application.errors import UnavailableError
 from service.catalog.content import load_content
@@ -209,3 +209,24 @@ def test_figures_are_in_si_units_and_keep_their_provenance(seeded: Snapshot) -> 
     assert record.spec.peak_flop_per_second == {"bf16": 989.5e12}
     assert record.spec.max_power_watts == 700
     assert (record.source, record.source_kind) == (SOURCE, "datasheet")
+
+
+@pytest.mark.postgresql
+def test_connections_that_the_server_cut_are_replaced(postgresql_catalog_url: str) -> None:
+    """The server was restarted: pooled connections are dead, and nobody restarts the service."""
+    engine = open_engine(postgresql_catalog_url)
+    run_import(engine, foundation(), actor="t")
+    holder = SnapshotHolder(engine, Settings())
+    assert holder.refresh()
+    other = open_engine(postgresql_catalog_url)
+    with other.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    other.dispose()
+    assert holder.refresh()
+    assert holder.health().state == "ready"
+    engine.dispose()
