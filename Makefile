@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install test check lock serve
+.PHONY: install test check examples lock serve
 
 install: $(BIN)/pertoken
 
@@ -17,6 +17,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Writes what the commands shown in the documents print now.
+examples: install
+	$(BIN)/python -m tests.architecture.examples
 
 serve: install
 	$(BIN)/pertoken serve --init

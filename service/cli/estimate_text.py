@@ -11,7 +11,7 @@ from service.application.answers import (
     RowUsed,
 )
 from service.application.requests import EstimateRequest, WorkloadClass
-from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
+from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table, wrapped
 
 _LIST_TITLES = (
     "provider",
@@ -57,8 +57,9 @@ def _heading(answer: EstimateAnswer) -> str:
 
 
 def _workload_lines(request: EstimateRequest) -> Iterator[str]:
-    for item in request.workload or ():
-        yield f"class {item.name}: {_lengths(item)}"
+    classes = request.workload or ()
+    for item in classes:
+        yield _lengths(item) if len(classes) == 1 else f"{item.name}: {_lengths(item)}"
 
 
 def _lengths(item: WorkloadClass) -> str:
@@ -197,7 +198,9 @@ def _list_price_row(item: ListPriceComparison) -> tuple[str, ...]:
 
 
 def _paragraph(title: str, sentences: tuple[str, ...]) -> str:
-    return "\n".join([title, *(f"  {sentence}" for sentence in sentences)]) if sentences else ""
+    return (
+        "\n".join([title, *(wrapped(f"  {sentence}", "    ") for sentence in sentences)]) if sentences else ""
+    )
 
 
 def _sources(answer: EstimateAnswer) -> str:

@@ -1,10 +1,14 @@
 """Figures and tables as plain text, aligned for a person; no colour, so a pipe gets the same bytes."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 
 from service.engine.units import GIGA
+
+LINE_LENGTH = 110
+"""Fixed, so that a page reads the same in every terminal and in documents."""
 
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*( ?[%x])?")
 
@@ -66,7 +70,22 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def pairs(values: Sequence[tuple[str, str]], indent: str = "  ") -> str:
     """Return one aligned ``name  value`` line for each pair."""
     width = max((len(name) for name, _ in values), default=0)
-    return "\n".join(f"{indent}{name.ljust(width)}  {value}".rstrip() for name, value in values)
+    hanging = " " * (len(indent) + width + 2)
+    return "\n".join(wrapped(f"{indent}{name.ljust(width)}  {value}", hanging) for name, value in values)
+
+
+def wrapped(text: str, hanging: str) -> str:
+    """Return a line broken at 110 characters, what follows hanging below its beginning."""
+    lines = textwrap.wrap(
+        text.lstrip(),
+        LINE_LENGTH,
+        initial_indent=text[: len(text) - len(text.lstrip())],
+        subsequent_indent=hanging,
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
