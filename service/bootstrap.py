@@ -16,7 +16,7 @@ from service import resources
 from service.api.app import create_app
 from service.api.deps import Services, make_services
 from service.api.limits import ApiLimits
-from service.application.estimate import estimate
+from service.application.estimate import Estimator
 from service.application.ports import CatalogSnapshot
 from service.catalog import database, seeding
 from service.catalog.snapshot_holder import SnapshotHolder
@@ -87,7 +87,7 @@ def create_service(settings: Settings | None = None) -> FastAPI:
         # The first load reads the whole catalog; a lost database is no reason not to start.
         await asyncio.to_thread(holder.start)
         try:
-            yield make_services(holder, estimate, _now, _limits(chosen))
+            yield make_services(holder, Estimator().estimate, _now, _limits(chosen))
         finally:
             await asyncio.to_thread(holder.stop)
             engine.dispose()

@@ -4,20 +4,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import get_args
 
 import orjson
 
 from service.application.answers import (
     EstimateAnswer,
-    ListPriceComparison,
     OperatingPoint,
     Provenance,
     RowUsed,
     Throughput,
 )
+from service.application.deployment import Deployments
 from service.application.explain import explain
-from service.application.list_comparison import ModelledCost, compare_with_list
+from service.application.gpu_price import GpuPriceChooser
+from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
 from service.application.list_prices import ListPriceFinder, ListPriceQuery
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import (
@@ -28,10 +28,8 @@ from service.application.rate_rows import (
     mix_rates,
     phase_rates,
 )
-from service.application.render import request_to_json_values
 from service.application.requests import EstimateRequest, OperatingPointRequest
 from service.application.resolve import Resolved, resolve
-from service.application.subject import read_subject
 from service.application.views import bounds_of, latency_of, mean_use, memory_of, operators_of
 from service.economics.rates import Bill, bill
 from service.engine.attribution import Attribution, Subject, attribute, phase_increments
@@ -45,15 +43,11 @@ from service.engine.operating_point import (
     solve_cheapest,
     solve_concurrency,
 )
-from service.engine.replica import compile_replica
-from service.engine.tables import ReplicaTable
-from service.engine.types import FormatRole
 from service.engine.units import SECONDS_PER_HOUR
 from service.engine.version import ENGINE_VERSION
 from service.engine.workload import Moments, reduce_mix
 
-KEPT_REPLICAS = 512
-FORMAT_ROLES = get_args(FormatRole)
+KEPT_LISTINGS = 256
 EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1")
 
 
@@ -62,8 +56,6 @@ class Solution:
     """A resolved request with its steady state and split."""
 
     resolved: Resolved
-    point: OperatingPointRequest
-    table: ReplicaTable
     moments: Moments
     solved: Solved
     subject: Subject
@@ -71,25 +63,16 @@ class Solution:
     utilisation: float
     replicas: int
     bill: Bill
-    content: str
-    """Digest of the model, accelerator, calibration and formats behind the figures."""
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """A compiled replica, a digest of what it was compiled from, and those very objects."""
-
-    table: ReplicaTable
-    content: str
-    keyed: object
 
 
 class Estimator:
-    """Answers estimates; keeps compiled replicas, never answers."""
+    """Answers estimates; keeps compiled deployments and price rows, never answers."""
 
     def __init__(self) -> None:
-        self._replicas: dict[object, _Kept] = {}
+        self._deployments = Deployments()
+        self._prices = GpuPriceChooser()
         self._finder = ListPriceFinder()
+        self._prepared: dict[int, tuple[object, tuple[Prepared, ...]]] = {}
 
     def estimate(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
         """Answer one estimate.
@@ -108,69 +91,58 @@ class Estimator:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
-        return _answer(self.solve(request, snapshot, now), snapshot, now, self._finder)
+        solution = self.solve(request, snapshot, now)
+        return _answer(solution, snapshot, now, self._listings(solution.resolved, snapshot))
 
     def solve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Solution:
         """Resolve a request and solve its operating point, without the answer's prose and comparisons."""
-        subject = read_subject(request, snapshot)
-        resolved = resolve(request, subject, snapshot, now)
-        replica_kept = self._replica(resolved)
-        table = replica_kept.table
-        budget = resolved.policy.token_budget
-        moments = reduce_mix(
-            resolved.mix,
-            table.spans,
-            float("inf") if resolved.policy.token_budget_covers_prompt else float(budget),
-        )
-        load = make_load(table, moments)
-        replica = Replica(table, load, resolved.policy)
-        point = resolved.request.operating_point or OperatingPointRequest(kind="cheapest")
-        solved, utilisation, replicas = _solve_point(replica, point, resolved.request.utilisation)
-        split_subject = Subject(table, load, moments, solved.state)
-        price = float(resolved.price.amount) / SECONDS_PER_HOUR
-        rate = float(solved.state.requests_per_second[0])
-        if point.kind == "arrival_rate":
-            # Replicas are paid whether busy or not; the arrivals share them.
-            cost = bill(resolved.layout.accelerators, price, rate, 1.0)
-        else:
-            cost = bill(resolved.layout.accelerators, price, rate, utilisation)
-        return Solution(
-            resolved=resolved,
-            point=point,
-            table=table,
-            moments=moments,
-            solved=solved,
-            subject=split_subject,
-            attribution=attribute(split_subject, resolved.request.kv_view or "by_pass"),
-            utilisation=utilisation,
-            replicas=replicas,
-            bill=cost,
-            content=replica_kept.content,
-        )
+        deployment = self._deployments.of(request, snapshot)
+        return solve_resolved(resolve(request, deployment, snapshot, now, self._prices))
 
-    def _replica(self, resolved: Resolved) -> _Kept:
-        """Compile a replica once; models, accelerators and calibrations are immutable records."""
-        formats = resolved.formats
-        key = (
-            id(resolved.work),
-            id(resolved.accelerator.spec),
-            id(resolved.calibration),
-            resolved.layout,
-            *(id(getattr(formats, role)) for role in FORMAT_ROLES),
+    def _listings(self, resolved: Resolved, snapshot: CatalogSnapshot) -> tuple[Prepared, ...]:
+        """Return the list prices of the model in force, read once for as long as they hold."""
+        model, request = resolved.deployment.model, resolved.request
+        if model is None or request.as_of is None:
+            return ()
+        query = ListPriceQuery(
+            as_of=request.as_of,
+            context_tokens=round(resolved.mix.mean(resolved.mix.input_tokens)),
+            known_at=None if request.known_at == snapshot.info.revision else request.known_at,
         )
-        kept = self._replicas.get(key)
-        if kept is not None:
-            return kept
-        table = compile_replica(
-            resolved.work, resolved.accelerator.spec, resolved.layout, formats, resolved.calibration
-        )
-        if len(self._replicas) >= KEPT_REPLICAS:
-            self._replicas.clear()
-        # The keyed objects are kept alive beside the table, so that their ids stay theirs.
-        keyed = (resolved.work, resolved.accelerator.spec, resolved.calibration, formats)
-        content = hashlib.sha256(repr(keyed).encode()).hexdigest()
-        kept = self._replicas[key] = _Kept(table, content, keyed)
-        return kept
+        listed = self._finder.for_model(snapshot, model.id, query)
+        kept = self._prepared.get(id(listed))
+        if kept is None or kept[0] is not listed:
+            if len(self._prepared) >= KEPT_LISTINGS:
+                self._prepared.clear()
+            # The list is kept beside what was made of it, so that its id stays its own.
+            kept = self._prepared[id(listed)] = (listed, prepare(listed))
+        return kept[1]
+
+
+def solve_resolved(resolved: Resolved) -> Solution:
+    """Solve the operating point of a resolved request and split its bill."""
+    deployment, point = resolved.deployment, resolved.point
+    policy, table = deployment.policy, deployment.table
+    whole = float("inf") if policy.token_budget_covers_prompt else float(policy.token_budget)
+    moments = reduce_mix(resolved.mix, table.spans, whole)
+    load = make_load(table, moments)
+    replica = Replica(table, load, policy)
+    solved, utilisation, replicas = _solve_point(replica, point, resolved.request.utilisation)
+    subject = Subject(table, load, moments, solved.state)
+    price = float(resolved.price.amount) / SECONDS_PER_HOUR
+    rate = float(solved.state.requests_per_second[0])
+    # Under a given arrival rate replicas are paid whether busy or not, and the arrivals share them.
+    paid = 1.0 if point.kind == "arrival_rate" else utilisation
+    return Solution(
+        resolved=resolved,
+        moments=moments,
+        solved=solved,
+        subject=subject,
+        attribution=attribute(subject, resolved.request.kv_view or "by_pass"),
+        utilisation=utilisation,
+        replicas=replicas,
+        bill=bill(deployment.layout.accelerators, price, rate, paid),
+    )
 
 
 def estimate(request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
@@ -193,23 +165,24 @@ def _solve_point(
 
 
 def _answer(
-    solution: Solution, snapshot: CatalogSnapshot, now: datetime, finder: ListPriceFinder
+    solution: Solution, snapshot: CatalogSnapshot, now: datetime, listings: tuple[Prepared, ...]
 ) -> EstimateAnswer:
     resolved, state = solution.resolved, solution.solved.state
+    deployment = resolved.deployment
     rule = resolved.request.split or "shapley"
     split, phase = _split(solution, rule)
     rates = mix_rates(split)
     by_class = class_rates(split, rates, resolved.class_names)
     point = _point(solution)
-    latency = latency_of(solution.solved, solution.moments.mean_steps, resolved.layout)
+    latency = latency_of(solution.solved, solution.moments.mean_steps, deployment.layout)
     bounds = bounds_of(solution.subject, solution.attribution)
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))
     fresh = rates[0].per_million_tokens
     return EstimateAnswer(
-        model=resolved.model_id,
-        accelerator=resolved.accelerator.id,
-        accelerators_per_replica=resolved.layout.accelerators,
+        model=deployment.model_id,
+        accelerator=deployment.accelerator.id,
+        accelerators_per_replica=deployment.layout.accelerators,
         rates=rates,
         rates_by_class=by_class,
         cost_per_request=solution.bill.per_request,
@@ -229,12 +202,12 @@ def _answer(
         mbu=mbu,
         memory=memory_of(solution.solved.memory),
         operators=operators_of(state),
-        list_prices=_comparisons(resolved, snapshot, finder, cost),
+        list_prices=compare_with_list(listings, cost),
         explanation=explain(rates, bounds, point, latency),
-        warnings=resolved.warnings,
+        warnings=deployment.warnings,
         provenance=_provenance(resolved, snapshot, now),
         resolved=resolved.request,
-        digest=_digest(resolved, solution.content),
+        digest=_digest(resolved),
     )
 
 
@@ -270,7 +243,7 @@ def _point(solution: Solution) -> OperatingPoint:
 
 def _throughput(solution: Solution) -> Throughput:
     rate, moments = float(solution.solved.state.requests_per_second[0]), solution.moments
-    accelerators = solution.resolved.layout.accelerators
+    accelerators = solution.resolved.deployment.layout.accelerators
     output = rate * moments.mean_output
     total = rate * (moments.mean_uncached + moments.mean_cached + moments.mean_output)
     return Throughput(
@@ -282,28 +255,14 @@ def _throughput(solution: Solution) -> Throughput:
     )
 
 
-def _comparisons(
-    resolved: Resolved, snapshot: CatalogSnapshot, finder: ListPriceFinder, cost: ModelledCost
-) -> tuple[ListPriceComparison, ...]:
-    if resolved.model is None or resolved.request.as_of is None:
-        return ()
-    mix = resolved.mix
-    query = ListPriceQuery(
-        as_of=resolved.request.as_of,
-        context_tokens=round(mix.mean(mix.input_tokens)),
-        known_at=None if resolved.request.known_at == snapshot.info.revision else resolved.request.known_at,
-    )
-    return compare_with_list(finder.for_model(snapshot, resolved.model.id, query), cost)
-
-
 def _provenance(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) -> Provenance:
-    info = snapshot.info
+    info, deployment = snapshot.info, resolved.deployment
     rows = [
-        _row("accelerator", resolved.accelerator.id, resolved.accelerator.source),
-        _row("calibration", resolved.calibration.name, resolved.calibration.level),
+        _row("accelerator", deployment.accelerator.id, deployment.accelerator.source),
+        _row("calibration", deployment.calibration.name, deployment.calibration.level),
     ]
-    if resolved.model is not None:
-        rows.insert(0, _row("model", resolved.model.id, resolved.model.source))
+    if deployment.model is not None:
+        rows.insert(0, _row("model", deployment.model.id, deployment.model.source))
     price = resolved.price.row
     if price is not None:
         rows.append(
@@ -324,8 +283,8 @@ def _provenance(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) ->
         catalog_revision=info.revision,
         catalog_digest=info.digest,
         catalog_age_seconds=max(0.0, (now - info.loaded_at).total_seconds()),
-        calibration=resolved.calibration.name,
-        calibration_level=resolved.calibration.level,
+        calibration=deployment.calibration.name,
+        calibration_level=deployment.calibration.level,
         rows=tuple(rows),
         equations=EQUATIONS,
     )
@@ -335,19 +294,27 @@ def _row(kind: str, key: str, source: str) -> RowUsed:
     return RowUsed(kind, key, None, None, None, None, None, source, "")
 
 
-def _digest(resolved: Resolved, inputs: str) -> str:
+def _digest(resolved: Resolved) -> str:
     """Return a digest over the resolved request, the rows used, the calibration and the engine version.
 
-    ``as_of`` and ``known_at`` stay out: the rows they selected are in.
+    ``as_of``, ``known_at`` and ``defaulted`` stay out: the rows they selected are in.
     """
-    request = replace(resolved.request, as_of=None, known_at=None, defaulted=())
-    price = resolved.price.row
-    content = {
-        "request": request_to_json_values(request),
-        "engine": ENGINE_VERSION,
-        "inputs": inputs,
-        "price": None
-        if price is None
-        else [price.source, price.provider, str(price.price), price.stamp.valid_from.isoformat()],
-    }
-    return "sha256:" + hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    request, row = resolved.request, resolved.price.row
+    content = (
+        request.model,
+        request.accelerator,
+        request.layout,
+        request.serving,
+        request.formats,
+        request.workload,
+        request.operating_point,
+        request.utilisation,
+        request.price,
+        request.split,
+        request.kv_view,
+        resolved.deployment.content,
+        ENGINE_VERSION,
+        str(resolved.price.amount),
+        None if row is None else row.stamp.valid_from,
+    )
+    return "sha256:" + hashlib.sha256(orjson.dumps(content, default=str)).hexdigest()

@@ -1,5 +1,6 @@
 """Which accelerator-hour price an estimate uses: the caller's own, or a row of the catalog."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from service.application.requests import PriceRequest
 PREFERRED_COMMITMENTS = ("on_demand", "rental", "reserved_1y", "reserved_3y", "owned", "spot")
 """Where no commitment is asked for, the first of these that has a row."""
 
+KEPT_CHOICES = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenPrice:
@@ -22,6 +25,49 @@ class ChosenPrice:
     row: GpuPriceRecord | None
     request: PriceRequest
     defaulted: tuple[str, ...]
+
+
+class GpuPriceChooser:
+    """Chooses prices; keeps the choices of one catalog state between times at which they can change."""
+
+    def __init__(self) -> None:
+        self._snapshot: CatalogSnapshot | None = None
+        self._edges: dict[str, list[datetime]] = {}
+        self._kept: dict[object, ChosenPrice] = {}
+
+    def choose(
+        self, snapshot: CatalogSnapshot, asked: PriceRequest, where: tuple[str, datetime, int | None]
+    ) -> ChosenPrice:
+        """Return the price of one accelerator-hour; see :func:`choose_gpu_price`.
+
+        Parameters
+        ----------
+        snapshot
+            The catalog of the request.
+        asked
+            What the caller named.
+        where
+            Accelerator id, ``as_of``, ``known_at``.
+        """
+        accelerator, as_of, known_at = where
+        if asked.amount is not None:
+            return _own(asked)
+        if self._snapshot is not snapshot:
+            self._snapshot, self._edges, self._kept = snapshot, {}, {}
+        edges = self._edges.get(accelerator)
+        if edges is None:
+            stamps = [row.stamp for row in snapshot.gpu_prices(accelerator, None, None)]
+            times = {stamp.valid_from for stamp in stamps}
+            times.update(stamp.valid_to for stamp in stamps if stamp.valid_to is not None)
+            edges = self._edges[accelerator] = sorted(times)
+        key = (accelerator, asked, bisect_right(edges, as_of), known_at)
+        found = None if known_at is not None else self._kept.get(key)
+        if found is None:
+            found = choose_gpu_price(snapshot, asked, accelerator, as_of, known_at)
+            if len(self._kept) >= KEPT_CHOICES:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
 
 
 def choose_gpu_price(

@@ -1,16 +1,28 @@
 """What a request is about: a catalog model, or a ``config.json`` of the caller's."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from service.application.errors import InvalidRequestError
-from service.application.ports import CatalogSnapshot
+from service.application.ports import CatalogSnapshot, ModelRecord
 from service.application.requests import EstimateRequest
-from service.application.resolve import Subject
 from service.engine.architecture import derive_work
+from service.engine.types import ModelWork
 from service.model_configs import parse_config
 
 INLINE_MODEL = "inline-config"
 """Name of a model given as a configuration."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a request is about."""
+
+    model_id: str
+    work: ModelWork
+    model: ModelRecord | None
+    """None for a configuration of the caller's."""
+    native_formats: Mapping[str, str]
 
 
 def read_subject(request: EstimateRequest, snapshot: CatalogSnapshot) -> Subject:

@@ -1,0 +1,195 @@
+"""A model on hardware under a serving engine: the part of a request that a workload does not touch.
+
+Deployments are compiled once for a catalog state and kept; answers never are.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.application.errors import InvalidRequestError, LimitExceededError
+from service.application.formats import choose_formats
+from service.application.ports import AcceleratorRecord, CatalogSnapshot, ModelRecord
+from service.application.requests import EstimateRequest, FormatsRequest, LayoutRequest, ServingRequest
+from service.application.subject import Subject, read_subject
+from service.engine.layout import allowed_tensor_parallel
+from service.engine.replica import compile_replica, weights_bytes
+from service.engine.tables import ReplicaTable
+from service.engine.types import Accelerator, Calibration, EnginePolicy, Formats, Layout, ModelWork
+
+DEFAULT_ENGINE: Final = "vllm"
+DEFAULT_WEIGHTS_SHARE: Final = 0.7
+"""A default layout leaves at least the rest of the usable memory to the cache."""
+MAX_ACCELERATORS: Final = 65_536
+KEPT_DEPLOYMENTS: Final = 512
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What runs where, compiled; and the parts of the request that say so in full."""
+
+    model_id: str
+    work: ModelWork
+    model: ModelRecord | None
+    accelerator: AcceleratorRecord
+    layout: Layout
+    policy: EnginePolicy
+    formats: Formats
+    calibration: Calibration
+    table: ReplicaTable
+    layout_request: LayoutRequest
+    serving_request: ServingRequest
+    formats_request: FormatsRequest
+    defaulted: tuple[str, ...]
+    warnings: tuple[str, ...]
+    content: str
+    """Digest of the model, accelerator, formats, policy and calibration behind the figures."""
+
+
+class Deployments:
+    """Compiles deployments and keeps the latest of one catalog state."""
+
+    def __init__(self) -> None:
+        self._snapshot: CatalogSnapshot | None = None
+        self._kept: dict[object, Deployment] = {}
+
+    def of(self, request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
+        """Return the deployment of a request; see :func:`deploy`."""
+        if request.config is not None:
+            return deploy(request, snapshot)
+        if self._snapshot is not snapshot:
+            self._snapshot, self._kept = snapshot, {}
+        key = (
+            request.model,
+            request.accelerator,
+            request.layout,
+            request.serving,
+            request.formats,
+            request.calibration,
+        )
+        found = self._kept.get(key)
+        if found is None:
+            found = deploy(request, snapshot)
+            if len(self._kept) >= KEPT_DEPLOYMENTS:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+
+def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
+    """Compile the deployment of a request.
+
+    Raises
+    ------
+    UnknownIdError, InvalidRequestError, LimitExceededError, EngineError
+        Whatever the request gets wrong, with its field.
+    """
+    subject = read_subject(request, snapshot)
+    accelerator = snapshot.accelerator(request.accelerator)
+    serving, policy, serving_defaults = _serving(snapshot, request.serving or ServingRequest())
+    chosen = choose_formats(
+        snapshot, request.formats or FormatsRequest(), subject.native_formats, accelerator.spec, policy
+    )
+    layout, layout_defaults = _layout(
+        request.layout or LayoutRequest(), subject.work, (accelerator.spec, chosen.formats, policy)
+    )
+    calibration = snapshot.calibration(
+        request.calibration, accelerator.spec.family, accelerator.spec.vendor, policy.name
+    )
+    table = compile_replica(subject.work, accelerator.spec, layout, chosen.formats, calibration)
+    return Deployment(
+        model_id=subject.model_id,
+        work=subject.work,
+        model=subject.model,
+        accelerator=accelerator,
+        layout=layout,
+        policy=policy,
+        formats=chosen.formats,
+        calibration=calibration,
+        table=table,
+        layout_request=LayoutRequest(layout.tp, layout.pp, layout.attention_dp, layout.moe_ep),
+        serving_request=serving,
+        formats_request=chosen.request,
+        defaulted=(*layout_defaults, *serving_defaults, *chosen.defaulted),
+        warnings=chosen.warnings,
+        content=_digest(subject, accelerator, (chosen.formats, policy, calibration)),
+    )
+
+
+def _digest(subject: Subject, accelerator: AcceleratorRecord, others: tuple[object, ...]) -> str:
+    return hashlib.sha256(repr((subject.work, accelerator.spec, others)).encode()).hexdigest()
+
+
+def _serving(
+    snapshot: CatalogSnapshot, asked: ServingRequest
+) -> tuple[ServingRequest, EnginePolicy, list[str]]:
+    policy = snapshot.engine_policy(asked.engine or DEFAULT_ENGINE, asked.release)
+    names = ("token_budget", "reserve", "memory_utilisation", "max_batch")
+    given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    if given:
+        _check_serving(given)
+        # A stated budget is kept, also by an engine that would stretch its own over the prompt.
+        stretch = policy.token_budget_covers_prompt and "token_budget" not in given
+        policy = replace(policy, **given, token_budget_covers_prompt=stretch)
+    filled = ServingRequest(
+        engine=policy.name,
+        release=policy.release or asked.release,
+        token_budget=None if policy.token_budget_covers_prompt else policy.token_budget,
+        reserve=policy.reserve,
+        memory_utilisation=policy.memory_utilisation,
+        max_batch=policy.max_batch,
+    )
+    fields = ("engine", "release", *names)
+    return filled, policy, [f"serving.{name}" for name in fields if getattr(asked, name) is None]
+
+
+def _check_serving(given: Mapping[str, object]) -> None:
+    for name in ("token_budget", "max_batch"):
+        value = given.get(name)
+        if isinstance(value, int | float) and value < 1:
+            raise InvalidRequestError(
+                f"serving.{name} is {value}; it must be at least 1.", field=f"serving.{name}"
+            )
+    share = given.get("memory_utilisation")
+    if isinstance(share, int | float) and not 0 < share <= 1:
+        raise InvalidRequestError(
+            f"serving.memory_utilisation is {share}; it must be above 0 and at most 1.",
+            field="serving.memory_utilisation",
+        )
+
+
+def _layout(
+    asked: LayoutRequest, work: ModelWork, machine: tuple[Accelerator, Formats, EnginePolicy]
+) -> tuple[Layout, list[str]]:
+    pp, attention_dp, moe_ep = asked.pp or 1, asked.attention_dp or 1, asked.moe_ep or 1
+    tp = asked.tp if asked.tp is not None else _smallest_tp(work, machine, (pp, attention_dp, moe_ep))
+    layout = Layout(
+        tp,
+        asked.pp if asked.pp is not None else 1,
+        asked.attention_dp if asked.attention_dp is not None else 1,
+        asked.moe_ep if asked.moe_ep is not None else 1,
+    )
+    if layout.accelerators > MAX_ACCELERATORS:
+        raise LimitExceededError(
+            f"The layout uses {layout.accelerators} accelerators; at most {MAX_ACCELERATORS} are accepted.",
+            field="layout",
+            accepted={"maximum_accelerators": MAX_ACCELERATORS},
+        )
+    names = ("tp", "pp", "attention_dp", "moe_ep")
+    return layout, [f"layout.{name}" for name in names if getattr(asked, name) is None]
+
+
+def _smallest_tp(
+    work: ModelWork, machine: tuple[Accelerator, Formats, EnginePolicy], others: tuple[int, int, int]
+) -> int:
+    """Return the smallest power of two that leaves room for the cache; the largest allowed if none does."""
+    accelerator, formats, policy = machine
+    room = accelerator.memory_bytes * policy.memory_utilisation * DEFAULT_WEIGHTS_SHARE
+    sizes = [tp for tp in allowed_tensor_parallel(work) if tp & (tp - 1) == 0]
+    pp, attention_dp, moe_ep = others
+    sizes = [tp for tp in sizes if (tp * attention_dp) % moe_ep == 0] or sizes
+    for tp in sizes:
+        if weights_bytes(work, Layout(tp, pp, attention_dp, moe_ep), formats) <= room:
+            return tp
+    return sizes[-1]
