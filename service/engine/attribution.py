@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from service.engine.batching import SHORTEST_DECODE_STEPS, SteadyState
-from service.engine.load import Load, attention_of_cached_limit
+from service.engine.load import Load, PrefillWork, attention_of_cached_limit
 from service.engine.spans import Array
 from service.engine.step import StepLoad, StepTimes, expert_bytes, step_times
 from service.engine.tables import (
@@ -87,21 +87,47 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
         ``by_pass``: the decode step that reads a key pays; ``by_cause``: the token whose key is read
         pays. Same total.
     """
-    state = subject.state
     plain, mixed = busy_seconds(subject)
     weight_mixed = mixed / (plain + mixed)
-    decode_parts = resource_parts(subject, state.decode, state.decode_load)
-    mixed_parts = resource_parts(subject, state.mixed, state.mixed_load)
-    decode_weights = decode_parts * ((1.0 - weight_mixed) / decode_parts.sum())
-    mixed_weights = mixed_parts * (weight_mixed / mixed_parts.sum())
-    shares = _mixed_payers(subject, view)[:, :, :, None] * mixed_weights[:, None, None, :]
-    shares += _decode_payers(subject, view)[:, :, :, None] * decode_weights[:, None, None, :]
+    decode_parts, mixed_parts = step_parts(subject)
+    of_decode, of_mixed = step_shares(subject, view, (decode_parts, mixed_parts, weight_mixed))
+    of_mixed += of_decode
     return Attribution(
-        shares=shares,
+        shares=of_mixed,
         mixed_time_share=weight_mixed,
         decode_parts=decode_parts,
         mixed_parts=mixed_parts,
         cached_limit_share=_cached_limit(subject, plain + mixed),
+    )
+
+
+def step_parts(subject: Subject) -> tuple[Array, Array]:
+    """Return seconds by operator and resource, (9, 4), of a decode-only step and of one with a chunk."""
+    state = subject.state
+    return (
+        resource_parts(subject, state.decode, state.decode_load),
+        resource_parts(subject, state.mixed, state.mixed_load),
+    )
+
+
+def step_shares(
+    subject: Subject, view: KvView, parts: tuple[Array, Array, float]
+) -> tuple[Array, Array]:
+    """Return the shares of the two kinds of step apart, (9, 3, K, 4) each; together they sum to 1.
+
+    Parameters
+    ----------
+    subject, view
+        As :func:`attribute`.
+    parts
+        Parts of a decode-only and of a mixed step, and the share of busy time in mixed steps.
+    """
+    decode_parts, mixed_parts, weight_mixed = parts
+    decode_weights = decode_parts * ((1.0 - weight_mixed) / decode_parts.sum())
+    mixed_weights = mixed_parts * (weight_mixed / mixed_parts.sum())
+    return (
+        _decode_payers(subject, view)[:, :, :, None] * decode_weights[:, None, None, :],
+        _mixed_payers(subject, view)[:, :, :, None] * mixed_weights[:, None, None, :],
     )
 
 
@@ -219,37 +245,64 @@ def _recurrent_share(times: StepTimes, tokens: tuple[float, float], classes: tup
 
 
 def _prefill_share(subject: Subject, times: StepTimes, chunk: float) -> Array:
-    work = subject.load.prefill
     row = np.zeros((len(KINDS), subject.moments.classes))
     if chunk <= 0:
         row[UNCACHED] = _proportion(subject.moments.uncached)
         return row
-    if times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0]:
-        own = work.own_bytes + work.own_bytes_times_chunk / chunk
-        cached = work.cached_bytes + work.cached_bytes_times_chunk / chunk
-    else:
-        own = work.own_flop + work.own_flop_times_chunk / chunk
-        cached = work.cached_flop + work.cached_flop_times_chunk / chunk
-    row[UNCACHED], row[CACHED] = own, cached
+    row[UNCACHED], row[CACHED] = prefill_drivers(subject.load.prefill, times, chunk)
     total = float(row.sum())
     if total > 0:
         row /= total
     return row
 
 
+def prefill_drivers(work: PrefillWork, times: StepTimes, chunk: float) -> tuple[Array, Array]:
+    """Return what prefill attention is shared by: work on computed and on cached keys, by class.
+
+    Bytes where the step's prefill attention is bound by memory, FLOP otherwise.
+    """
+    if prefill_is_memory_bound(times):
+        own = work.own_bytes + work.own_bytes_times_chunk / chunk
+        cached = work.cached_bytes + work.cached_bytes_times_chunk / chunk
+    else:
+        own = work.own_flop + work.own_flop_times_chunk / chunk
+        cached = work.cached_flop + work.cached_flop_times_chunk / chunk
+    return own, cached
+
+
+def prefill_is_memory_bound(times: StepTimes) -> bool:
+    """Whether a step's prefill attention waits for memory."""
+    return bool(times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0])
+
+
+def decode_pair_price(table: ReplicaTable, times: StepTimes) -> Array:
+    """Return what a pair of each stream weighs in a step's decode attention, shape (A,).
+
+    Bytes where it is bound by memory, FLOP otherwise.
+    """
+    memory = times.memory_seconds[ATTENTION_DECODE, 0] >= times.compute_seconds[ATTENTION_DECODE, 0]
+    return table.streams.cache_bytes_per_key if memory else table.streams.flop_per_pair_decode
+
+
+def decode_drivers(table: ReplicaTable, moments: Moments, times: StepTimes) -> tuple[Array, Array, Array]:
+    """Return reads by decode steps of computed prompt, of cached and of output keys, by class."""
+    price, index = decode_pair_price(table, times), list(table.streams.span_index)
+    return (
+        price @ moments.decode_pairs_on_uncached[index],
+        price @ moments.decode_pairs_on_cached[index],
+        price @ moments.decode_pairs_on_output[index],
+    )
+
+
 def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
     """By pass the decoding token pays; by cause the tokens whose keys it reads."""
-    moments, streams = subject.moments, subject.table.streams
+    moments, table = subject.moments, subject.table
     row = np.zeros((len(KINDS), moments.classes))
-    memory_bound = times.memory_seconds[ATTENTION_DECODE, 0] >= times.compute_seconds[ATTENTION_DECODE, 0]
-    price = streams.cache_bytes_per_key if memory_bound else streams.flop_per_pair_decode
-    index = list(streams.span_index)
     if view == "by_pass":
-        row[OUTPUT] = price @ moments.decode_pairs[index]
+        index = list(table.streams.span_index)
+        row[OUTPUT] = decode_pair_price(table, times) @ moments.decode_pairs[index]
     else:
-        row[UNCACHED] = price @ moments.decode_pairs_on_uncached[index]
-        row[CACHED] = price @ moments.decode_pairs_on_cached[index]
-        row[OUTPUT] = price @ moments.decode_pairs_on_output[index]
+        row[UNCACHED], row[CACHED], row[OUTPUT] = decode_drivers(table, moments, times)
     total = float(row.sum())
     if total > 0:
         row /= total
@@ -262,7 +315,7 @@ def _cached_limit(subject: Subject, busy: float) -> float:
     """Share of the time per request that a prefix of one token would add to its prefill's attention."""
     flop, data = attention_of_cached_limit(subject.table, subject.moments)
     times, rates = subject.state.mixed, subject.table.attention_prefill
-    if times.memory_seconds[ATTENTION_PREFILL, 0] > times.compute_seconds[ATTENTION_PREFILL, 0]:
+    if prefill_is_memory_bound(times):
         seconds = data / rates.bytes_per_second
     else:
         seconds = flop / rates.flop_per_second
