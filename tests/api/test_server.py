@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ import httpx
 import pytest
 
 from tests.api.server_app import BATCH_BYTES, IDLE_SECONDS
+from tests.builders.server import serving
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 GOOD = b'{"model": "llama-3.1-70b", "accelerator": "h100-sxm"}'
 BAD = b'{"model": "nonesuch", "accelerator": "h100-sxm"}'
 LINES = 10_000
@@ -27,30 +26,8 @@ NDJSON = "application/x-ndjson"
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Serve the fake application on a socket that the test bound, so that no port is raced for."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    number: int = listener.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.api.server_app:make_app"]
-    command += ["--fd", str(listener.fileno()), "--log-level", "warning"]
-    server = subprocess.Popen(command, cwd=REPOSITORY, pass_fds=[listener.fileno()])
-    try:
-        _wait_until_ready(number)
+    with serving("tests.api.server_app:make_app") as number:
         yield number
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-        listener.close()
-
-
-def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    raise TimeoutError("the server did not start")
 
 
 def _raw(port: int, request: bytes, *, shut: bool = False) -> tuple[int, dict[str, Any]]:
