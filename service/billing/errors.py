@@ -9,6 +9,9 @@
     +-- NoMatchingPriceError   no row matches and no fallback meter has one
     +-- UnknownTierError       the request names a service tier that the listing does not have
     +-- FxError                no exchange rate within seven days, direct or through one pivot
+    +-- UsageError             the usage contradicts itself: cached tokens beyond the input
+    +-- PriceNotKnownError     prices exist, but none is known for the time of the request
+    +-- AdjustmentError        a discount or margin that leaves no price
 """
 
 from collections.abc import Mapping
@@ -67,3 +70,21 @@ class FxError(BillingError):
     """No admissible exchange rate."""
 
     code = "no-exchange-rate"
+
+
+class UsageError(BillingError):
+    """A usage record contradicts itself."""
+
+    code = "inconsistent-usage"
+
+
+class PriceNotKnownError(BillingError):
+    """Prices of the meter exist, but none is known for the time of the request."""
+
+    code = "price-not-known-at"
+
+
+class AdjustmentError(BillingError):
+    """An adjustment is no percentage that leaves a price."""
+
+    code = "invalid-adjustment"
