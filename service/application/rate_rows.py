@@ -54,7 +54,7 @@ def apply_increment(shares: Array, wanted: Array) -> Array:
 
 def mix_rates(split: Split) -> tuple[Rate, ...]:
     """Return the rate of each kind over the whole mix."""
-    return _rows(split, split.shares.sum(axis=2), split.tokens.sum(axis=1), (None, 1.0))
+    return _rows(split, np.add.reduce(split.shares, axis=2), np.add.reduce(split.tokens, axis=1), (None, 1.0))
 
 
 def class_rates(split: Split, of_mix: Sequence[Rate], names: Sequence[str]) -> tuple[Rate, ...]:
@@ -75,7 +75,7 @@ def class_rates(split: Split, of_mix: Sequence[Rate], names: Sequence[str]) -> t
 def conservation(split: Split) -> Conservation:
     """Return the check: sum over kinds and classes of tokens x rate beside the bill (METHOD 5)."""
     tokens = split.tokens
-    by_kind = split.shares.sum(axis=(0, 3))
+    by_kind = np.add.reduce(np.add.reduce(split.shares, axis=3), axis=0)
     rates = rates_per_token(by_kind, tokens, np.zeros_like(tokens), split.bill.per_request)
     total = sum_of_rates(rates, tokens)
     return Conservation(
@@ -110,13 +110,13 @@ def phase_rates(split: Split, increments: PhaseIncrements) -> Mapping[str, Mappi
 def _rows(split: Split, shares: Array, tokens: Array, whose: tuple[str | None, float]) -> tuple[Rate, ...]:
     """Make one row a kind from shares of shape (9, 3, 4)."""
     class_name, per_class_request = whose
-    by_kind = shares.sum(axis=(0, 2))
+    resources = np.add.reduce(shares, axis=0)
+    by_kind = np.add.reduce(resources, axis=1)
+    components = _COMPONENT_OF @ np.add.reduce(shares, axis=2)
     empty_cached = by_kind[CACHED] <= 0
     limits = np.array([0.0, split.attribution.cached_limit_share, 0.0])
     per_million = rates_per_token(by_kind, tokens, limits, split.bill.per_request) * TOKENS_PER_MILLION
     seconds = per_million * (split.bill.accelerator_seconds_per_request / split.bill.per_request)
-    resources = shares.sum(axis=0)
-    components = _COMPONENT_OF @ shares.sum(axis=2)
     if empty_cached:
         # The limit of a first cached token: attention alone, on whichever side binds there.
         row = split.attribution.shares[ATTENTION_PREFILL].sum(axis=(0, 1))
@@ -144,6 +144,6 @@ def _rows(split: Split, shares: Array, tokens: Array, whose: tuple[str | None, f
 
 
 def _normalised(values: Array) -> Array:
-    totals = values.sum(axis=1, keepdims=True)
+    totals = np.add.reduce(values, axis=1, keepdims=True)
     shares: Array = values / np.where(totals > 0, totals, 1.0)
     return shares

@@ -57,8 +57,8 @@ def rates_per_token(shares: Array, tokens: Array, limits: Array, per_request: fl
     per_request
         The bill.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        paid = np.where(tokens > 0, shares / np.where(tokens > 0, tokens, 1.0), limits)
+    there = tokens > 0
+    paid = np.where(there, shares / np.where(there, tokens, 1.0), limits)
     return per_request * paid
 
 
