@@ -110,9 +110,7 @@ def step_parts(subject: Subject) -> tuple[Array, Array]:
     )
 
 
-def step_shares(
-    subject: Subject, view: KvView, parts: tuple[Array, Array, float]
-) -> tuple[Array, Array]:
+def step_shares(subject: Subject, view: KvView, parts: tuple[Array, Array, float]) -> tuple[Array, Array]:
     """Return the shares of the two kinds of step apart, (9, 3, K, 4) each; together they sum to 1.
 
     Parameters
@@ -209,7 +207,7 @@ def _decode_payers(subject: Subject, view: KvView) -> Array:
     """Return who pays each operator of a decode-only step, shape (9, 3, K); rows sum to 1."""
     moments = subject.moments
     payers = np.zeros((len(OPERATORS), len(KINDS), moments.classes))
-    payers[:, OUTPUT] = _proportion(moments.steps)
+    payers[:, OUTPUT] = _decoding(moments)
     payers[ATTENTION_DECODE] = _decode_share(subject, subject.state.decode, view)
     return payers
 
@@ -219,7 +217,7 @@ def _mixed_payers(subject: Subject, view: KvView) -> Array:
     moments, times, step = subject.moments, subject.state.mixed, subject.state.mixed_load
     decode, chunk = float(step.decode[0]), float(step.chunk[0])
     total = decode + chunk
-    decoding, prefilling = _proportion(moments.steps), _proportion(moments.uncached)
+    decoding, prefilling = _decoding(moments), _proportion(moments.uncached)
     payers = np.zeros((len(OPERATORS), len(KINDS), moments.classes))
     payers[:, OUTPUT] = decode / total * decoding
     payers[:, UNCACHED] = chunk / total * prefilling
@@ -307,7 +305,7 @@ def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
     if total > 0:
         row /= total
     else:
-        row[OUTPUT] = _proportion(moments.steps)
+        row[OUTPUT] = _decoding(moments)
     return row
 
 
@@ -320,6 +318,11 @@ def _cached_limit(subject: Subject, busy: float) -> float:
     else:
         seconds = flop / rates.flop_per_second
     return seconds / busy / subject.table.layout.attention_dp if busy > 0 else 0.0
+
+
+def _decoding(moments: Moments) -> Array:
+    """Return shares of classes in decoding; where every request yields one token, in those tokens."""
+    return _proportion(moments.steps if moments.mean_steps > 0 else moments.output)
 
 
 def _proportion(values: Array) -> Array:

@@ -157,6 +157,7 @@ def _drivers(subject: Subject, moments: Moments, chunk: float) -> Array:
 def _share_out(totals: Array, shares: Array, drivers: tuple[int, int], means: Array) -> None:
     """Add shares of one kind of step, (9, 3, 4), to the totals of the drivers that they follow."""
     first_pair, head = drivers
+    step = DECODE_STEPS if means[DECODE_STEPS] > 0 else OUTPUT_TOKENS
     for operator in range(len(OPERATORS)):
         row = shares[operator]
         if operator == ATTENTION_DECODE and means[first_pair : first_pair + 3].sum() > 0:
@@ -168,5 +169,4 @@ def _share_out(totals: Array, shares: Array, drivers: tuple[int, int], means: Ar
             totals[PREFILL_ON_CACHED, operator] += row[CACHED]
         else:
             totals[UNCACHED_TOKENS, operator] += row[UNCACHED]
-            totals[head if operator == HEAD else DECODE_STEPS, operator] += row[OUTPUT]
-
+            totals[head if operator == HEAD and means[head] > 0 else step, operator] += row[OUTPUT]
