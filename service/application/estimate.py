@@ -160,7 +160,7 @@ def _solve_point(
         return solve_cheapest(replica, limits), utilisation or 1.0, 1
     replicas = point.replicas or 1
     rate = (point.requests_per_second or 0.0) / replicas
-    solved = solve_arrivals(replica, rate)
+    solved = solve_arrivals(replica, rate, limits)
     return solved, rate / capacity(replica, limits), replicas
 
 

@@ -115,7 +115,9 @@ def _own(asked: PriceRequest) -> ChosenPrice:
             accepted={"currency": "an ISO 4217 code, for example USD"},
         )
     named = [
-        name for name in ("provider", "region", "commitment", "source") if getattr(asked, name) is not None
+        name
+        for name in ("provider", "region", "commitment", "gpus_per_instance", "source")
+        if getattr(asked, name) is not None
     ]
     if named:
         raise InvalidRequestError(
@@ -123,7 +125,7 @@ def _own(asked: PriceRequest) -> ChosenPrice:
             field=f"price.{named[0]}",
             code="price-given-twice",
         )
-    if asked.amount is None or asked.amount <= 0:
+    if asked.amount is None or not asked.amount.is_finite() or asked.amount <= 0:
         raise InvalidRequestError(
             f"price.amount is {asked.amount}; it must be greater than 0.", field="price.amount"
         )

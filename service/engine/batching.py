@@ -2,7 +2,8 @@
 
 Decode sequences and prefill chunks share steps (METHOD 3). A share q of steps carries a chunk, so the
 mean step is ``(1 - q) step(b, 0) + q step(b, c)``, never ``step`` at the mean prefill: a roofline is
-convex and prefill would hide under the weight read. Equations B1 to B8 of docs/equations.md.
+convex and prefill would hide under the weight read. Short prompts that arrive faster than one a step
+share a chunk, up to the token budget. Equations B1 to B8 of docs/equations.md.
 
 The axis is b, the batch that a decoding sequence sees, itself included. By the arrival theorem of
 closed queueing networks (Reiser and Lavenberg 1980) it relates to the mean batch B as
@@ -21,7 +22,7 @@ from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 
 Population = Literal["closed", "open"]
-SHORTEST_DECODE_STEPS = 1e-9
+SHORTEST_DECODE_STEPS = 1e-6
 """Stands for zero decode steps (every request yields one token), so that ratios stay finite."""
 
 
@@ -75,9 +76,10 @@ def steady_state(
     ranks = layout.attention_dp * layout.pp
     steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
     per_rank = np.maximum(seen_batch / ranks, 1.0)
-    chunk = chunk_tokens(load, policy, per_rank)
-    chunks = load.mean_uncached / chunk
-    share = np.minimum((seen_batch - 1.0) * chunks / (steps * ranks), 1.0)
+    room = token_room(load, policy, per_rank)
+    arriving = (seen_batch - 1.0) * load.mean_uncached / (steps * ranks)
+    chunk = np.minimum(np.maximum(max(load.mean_uncached, 1e-9), arriving), room)
+    share = np.minimum(arriving / chunk, 1.0)
     mixed_share = 1.0 - (1.0 - share) ** layout.attention_dp
     carriers = _carriers(share, mixed_share, layout.attention_dp)
     group = np.maximum(seen_batch / layout.pp, 1.0)
@@ -87,15 +89,18 @@ def steady_state(
     decode_total, mixed_total = decode.total, mixed.total
     step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
     tpot = step_seconds * layout.pp
-    service = chunks * mixed_total
+    service = np.maximum(load.mean_uncached / chunk, 1.0) * mixed_total
     fill = (layout.pp - 1) * mixed_total
-    lonely = steps * layout.pp * decode_total
+    # What a request takes of the prefill server at capacity: its share of a full chunk.
+    taken = load.mean_uncached / room * mixed_total / layout.attention_dp
     batch = seen_batch - 1.0
     if population == "closed":
-        batch = batch + lonely / (lonely + service + fill)
+        free = np.maximum(steps * tpot - batch * taken, 0.0)
+        batch = batch + free / (free + service + fill)
     rate = batch / (steps * tpot)
-    rho = np.minimum(rate * service / layout.attention_dp, 1.0)
-    waiting = _waiting(load, (batch / layout.attention_dp, rho, service), population)
+    rho = np.minimum(rate * taken, 1.0)
+    server = (batch / layout.attention_dp, rho, taken * layout.attention_dp)
+    waiting = _waiting(load, server, population)
     # A request that finds the engine busy waits for the step under way.
     under_way = np.minimum(seen_batch - 1.0, 1.0) * step_seconds
     prefill = service + fill
@@ -121,26 +126,22 @@ def steady_state(
     )
 
 
-def chunk_tokens(load: Load, policy: EnginePolicy, decode_per_rank: Array) -> Array:
-    """Return c = min(E[U], token budget - B), at least one token (METHOD 3)."""
-    whole = max(load.mean_uncached, 1e-9)
-    if policy.token_budget_covers_prompt:
-        return np.full_like(decode_per_rank, whole)
-    return np.minimum(whole, np.maximum(policy.token_budget - decode_per_rank, 1.0))
+def token_room(load: Load, policy: EnginePolicy, decode_per_rank: Array) -> Array:
+    """Return the most prefill tokens of one step: token budget - B, at least one token (METHOD 3)."""
+    least = load.mean_uncached if policy.token_budget_covers_prompt else 1.0
+    return np.maximum(policy.token_budget - decode_per_rank, max(least, 1e-9))
 
 
 def prefill_limit(table: ReplicaTable, load: Load, policy: EnginePolicy) -> float:
-    """Return the seen batch at which every step carries a chunk (q = 1, the prefill capacity)."""
-    ranks = table.layout.attention_dp * table.layout.pp
-    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
+    """Return the seen batch at which every step carries all that fits (q = 1 at c = room; equation B4)."""
     if load.mean_uncached <= 0:
         return float("inf")
-    if policy.token_budget_covers_prompt or policy.token_budget >= load.mean_uncached + steps:
-        # One chunk a prompt: (b - 1) / (steps ranks) = 1 while the budget has room for it.
-        return 1.0 + steps * ranks
-    # c = budget - b / ranks shrinks as b grows: (b - 1) E[U] = steps (ranks budget - b).
+    ranks = table.layout.attention_dp * table.layout.pp
+    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
+    # The room budget - b / ranks shrinks as b grows: (b - 1) E[U] = steps (ranks budget - b).
     shrinking = (load.mean_uncached + steps * ranks * policy.token_budget) / (load.mean_uncached + steps)
-    return min(shrinking, 1.0 + steps * ranks)
+    least = load.mean_uncached if policy.token_budget_covers_prompt else 1.0
+    return max(shrinking, 1.0 + steps * ranks * least / load.mean_uncached)
 
 
 def _carriers(share: Array, mixed_share: Array, attention_dp: int) -> Array:

@@ -1,8 +1,7 @@
 """What a mix asks of a compiled replica: attention work per decode step and per prefill chunk, per rank.
 
-Joins ``ReplicaTable`` (per key, per pair) with ``Moments`` (keys, pairs). Chunk-dependent re-reading of
-the cache is kept as reads = a / c + b (equation W5): per chunk that is a constant and a part that grows
-with its tokens, so it is linear in the counters too.
+Joins ``ReplicaTable`` (per key, per pair) with ``Moments`` (keys, pairs). The prefill attention of the mean
+request is spread evenly over its computed tokens, so it is linear in a chunk's tokens.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from service.engine.tables import (
     ATTENTION_DECODE,
     ATTENTION_PREFILL,
     CHUNK,
-    CHUNK_PRESENT,
     DECODE,
     ReplicaTable,
     StepCoefficients,
@@ -24,20 +22,13 @@ from service.engine.workload import Moments
 
 @dataclass(frozen=True)
 class PrefillWork:
-    """Attention of the prefill of one request of the mix on one rank, by class, shape (K,).
-
-    Work of a kind is ``direct + times_chunk / c`` with c the chunk's tokens.
-    """
+    """Attention of the prefill of one request of the mix on one rank, by class, shape (K,)."""
 
     own_flop: Array
-    own_flop_times_chunk: Array
-    """MLA's expansion of a prompt's earlier keys, again by each later chunk."""
+    """Pairs of computed tokens, and MLA's expansion of a prompt's earlier keys again by later chunks."""
     own_bytes: Array
-    own_bytes_times_chunk: Array
     cached_flop: Array
-    cached_flop_times_chunk: Array
     cached_bytes: Array
-    cached_bytes_times_chunk: Array
 
 
 @dataclass(frozen=True)
@@ -89,10 +80,6 @@ def _coefficients(
     rows = (
         (ATTENTION_PREFILL, CHUNK, _total(prefill.own_flop, prefill.cached_flop) * requests,
          _total(prefill.own_bytes, prefill.cached_bytes) * requests, table.attention_prefill),
-        (ATTENTION_PREFILL, CHUNK_PRESENT,
-         _total(prefill.own_flop_times_chunk, prefill.cached_flop_times_chunk) * requests,
-         _total(prefill.own_bytes_times_chunk, prefill.cached_bytes_times_chunk) * requests,
-         table.attention_prefill),
         (ATTENTION_DECODE, DECODE, decode[0], decode[1], table.attention_decode),
     )  # fmt: skip
     for operator, counter, flop, data, rates in rows:
@@ -115,19 +102,13 @@ def _prefill_work(table: ReplicaTable, moments: Moments, index: list[int]) -> Pr
         streams.expand_flop_per_key,
     )
     own_pairs, cached_pairs = moments.prefill_pairs_own[index], moments.prefill_pairs_cached[index]
-    own_a, own_b = moments.chunk_reads_own_times_chunk[index], moments.chunk_reads_own[index]
-    cached_a, cached_b = moments.chunk_reads_cached_times_chunk[index], moments.chunk_reads_cached[index]
+    own_reads, cached_reads = moments.chunk_reads_own[index], moments.chunk_reads_cached[index]
     # A computed key is expanded inside the GEMMs by its own chunk; only re-reads expand it again.
-    again = own_b - moments.new_keys[index]
     return PrefillWork(
-        own_flop=pair @ own_pairs + expand @ again,
-        own_flop_times_chunk=expand @ own_a,
-        own_bytes=key @ own_b,
-        own_bytes_times_chunk=key @ own_a,
-        cached_flop=pair @ cached_pairs + expand @ cached_b,
-        cached_flop_times_chunk=expand @ cached_a,
-        cached_bytes=key @ cached_b,
-        cached_bytes_times_chunk=key @ cached_a,
+        own_flop=pair @ own_pairs + expand @ (own_reads - moments.new_keys[index]),
+        own_bytes=key @ own_reads,
+        cached_flop=pair @ cached_pairs + expand @ cached_reads,
+        cached_bytes=key @ cached_reads,
     )
 
 
@@ -135,10 +116,9 @@ def attention_of_cached_limit(table: ReplicaTable, moments: Moments) -> tuple[fl
     """Return (FLOP, bytes) that one cached token would add to one request's prefill on one rank.
 
     The price of a cached token of a mix that has none: the derivative of the prefill's attention at an
-    empty prefix. Its keys are read once per chunk.
+    empty prefix.
     """
-    streams, index = table.streams, list(table.streams.span_index)
-    flop = float(
-        streams.flop_per_pair_prefill @ moments.cached_limit_pairs[index] + streams.expand_flop_per_key.sum()
-    )
-    return flop, float(streams.cache_bytes_per_key.sum())
+    streams, index, limit = table.streams, list(table.streams.span_index), moments.cached_limit
+    reads = limit.chunk_reads[index]
+    flop = streams.flop_per_pair_prefill @ limit.prefill_pairs[index] + streams.expand_flop_per_key @ reads
+    return float(flop), float(streams.cache_bytes_per_key @ reads)

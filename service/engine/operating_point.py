@@ -26,6 +26,8 @@ Statistic = Literal["mean", "p50", "p90", "p95", "p99"]
 _UNIT = np.linspace(0.0, 1.0, COARSE_POINTS)
 _CLOSING = 1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS)
 _FINE = np.linspace(0.0, 1.0, FINE_POINTS)
+_TOLERANCE = 1e-3
+"""Relative error of interpolation within the last bracket that passes for a limit held."""
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -78,18 +80,20 @@ def solve_concurrency(replica: Replica, concurrency: float) -> Solved:
     return Solved(state, memory, edge, queued, concurrency)
 
 
-def solve_arrivals(replica: Replica, requests_per_second: float) -> Solved:
+def solve_arrivals(replica: Replica, requests_per_second: float, limits: Limits | None = None) -> Solved:
     """Return the steady state under Poisson arrivals to one replica.
 
     Raises
     ------
     InfeasibleError
-        The rate is at or above the replica's capacity (code ``arrival-rate-too-high``).
+        The rate is at or above the replica's capacity (code ``arrival-rate-too-high``), or its latency
+        is above a limit (code ``limits-unmet``).
     """
     memory, axis, edge = _axis(replica)
 
     def excess(state: SteadyState) -> Array:
-        return np.log(np.maximum(state.requests_per_second, 1e-300) / requests_per_second)
+        # Linear: at the start of the axis nothing arrives, and throughput grows in proportion from there.
+        return state.requests_per_second / requests_per_second - 1.0
 
     found = _search(replica, axis, excess, "open")
     state = _at(replica, found.seen_batch, "open")
@@ -102,6 +106,12 @@ def solve_arrivals(replica: Replica, requests_per_second: float) -> Solved:
             code="arrival-rate-too-high",
             accepted={"maximum_requests_per_second_per_replica": most},
         )
+    if limits is not None:
+        worst, which = _violation(replica, state, limits)
+        if worst[0] > _TOLERANCE:
+            _refuse(
+                state, limits, str(which[0]), f"{requests_per_second:.4g} requests/s on each replica take"
+            )
     return Solved(state, memory, "arrivals", 0.0, float(state.concurrency[0]))
 
 
@@ -122,10 +132,13 @@ def solve_cheapest(replica: Replica, limits: Limits) -> Solved:
     # The axis begins at a lone request.
     worst, which = _violation(replica, found.curve, limits)
     if worst[0] > 0:
-        _refuse(found.curve, limits, str(which[0]))
+        _refuse(found.curve, limits, str(which[0]), "a lone request already takes")
     state = _at(replica, found.seen_batch, "closed")
+    if _violation(replica, state, limits)[0][0] > _TOLERANCE:
+        # A quantile of the step time jumps where mixed steps become common enough; stay before the jump.
+        state = _at(replica, found.safe_batch, "closed")
     # Throughput can fall again before a limit binds; then the best point is inside.
-    within = found.curve.requests_per_second[worst <= 0]
+    within = np.where(worst <= 0, found.curve.requests_per_second, 0.0)
     best = int(np.argmax(within))
     if float(within[best]) > float(state.requests_per_second[0]):
         state = _at(replica, float(axis[best]), "closed")
@@ -165,7 +178,7 @@ def batch_axis(highest: float, prefill_bound: bool) -> Array:
     room = highest - 1.0
     if room <= 0:
         return np.array([1.0])
-    low = min(0.05, room / 2.0)
+    low = min(0.05, room / 1e3)
     body = low * (room / low) ** _UNIT
     if not prefill_bound:
         return np.concatenate(([1.0], 1.0 + body))
@@ -200,6 +213,8 @@ class _Found:
     """Where ``excess`` first reaches 0 on the axis, or its end where it never does."""
 
     seen_batch: float
+    safe_batch: float
+    """The last point evaluated before it."""
     held: bool
     """The end of the axis holds."""
     curve: SteadyState
@@ -212,18 +227,18 @@ def _search(
     curve = _at_many(replica, axis, population)
     bracket = _bracket(axis, excess(curve))
     if bracket is None:
-        return _Found(float(axis[-1]), True, curve)
+        return _Found(float(axis[-1]), float(axis[-1]), True, curve)
     low, high, _, _ = bracket
     if low == high:
-        return _Found(low, False, curve)
+        return _Found(low, low, False, curve)
     fine = low + (high - low) * _FINE
     finer = _bracket(fine, excess(_at_many(replica, fine, population)))
     if finer is None:
-        return _Found(high, False, curve)
+        return _Found(high, low, False, curve)
     low, high, below, above = finer
     if low == high or above <= below or not np.isfinite(below):
-        return _Found(low, False, curve)
-    return _Found(low + (high - low) * (-below) / (above - below), False, curve)
+        return _Found(low, low, False, curve)
+    return _Found(low + (high - low) * (-below) / (above - below), low, False, curve)
 
 
 def _bracket(axis: Array, values: Array) -> tuple[float, float, float, float] | None:
@@ -252,14 +267,14 @@ def _violation(replica: Replica, state: SteadyState, limits: Limits) -> tuple[Ar
     return worst, which
 
 
-def _refuse(alone: SteadyState, limits: Limits, which: str) -> None:
-    best_tpot, best_ttft = float(alone.tpot_seconds[0]), float(alone.ttft_seconds[0])
-    best = best_tpot if which == "tpot" else best_ttft
+def _refuse(state: SteadyState, limits: Limits, which: str, who: str) -> None:
+    tpot, ttft = float(state.tpot_seconds[0]), float(state.ttft_seconds[0])
+    taken = tpot if which == "tpot" else ttft
     asked = limits.max_tpot_seconds if which == "tpot" else limits.max_ttft_seconds
     raise InfeasibleError(
-        f"max_{which}_seconds is {asked:.4g}, but a lone request already takes {best:.4g} s on this layout; "
+        f"max_{which}_seconds is {asked:.4g}, but {who} {taken:.4g} s on this layout; "
         "raise the limit, use more accelerators, or shorten the prompt.",
         field=f"operating_point.max_{which}_seconds",
         code="limits-unmet",
-        accepted={f"minimum_{which}_seconds": best},
+        accepted={f"minimum_{which}_seconds": taken},
     )

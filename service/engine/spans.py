@@ -54,6 +54,31 @@ def visible_sum(span: Span, positions: npt.ArrayLike) -> Array:
     return _capped_sum(n, float(span.stride), limit)
 
 
+def recent_sum(span: Span, start: npt.ArrayLike, count: npt.ArrayLike) -> Array:
+    """Return pairs of ``count`` queries after position ``start`` with keys after it too (equation W2).
+
+    A query sees its nearest keys first, so this is V(count), except that chunks end where they end:
+    with d tokens left to the next edge, d (d + 1) / 2 + V(count - d).
+
+    Parameters
+    ----------
+    span
+        The span of the stream.
+    start, count
+        Tokens, >= 0, shapes that broadcast.
+    """
+    n = np.asarray(count, dtype=np.float64)
+    if span.kind != "chunked":
+        return visible_sum(span, n)
+    to_edge = np.minimum(n, np.mod(-np.asarray(start, dtype=np.float64), _limit(span)))
+    return to_edge * (to_edge + 1.0) / 2.0 + visible_sum(span, n - to_edge)
+
+
+def reach(span: Span, tokens: npt.ArrayLike) -> Array:
+    """Return min(n / stride, limit): keys seen by the n-th query after the start of a sequence or chunk."""
+    return np.minimum(np.asarray(tokens, dtype=np.float64) / span.stride, _limit(span))
+
+
 def kept_keys(span: Span, positions: npt.ArrayLike) -> Array:
     """Return how many keys stay in the cache behind n positions, tokens over stride."""
     n = np.asarray(positions, dtype=np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.engine.errors import InvalidInputError
-from service.engine.spans import Array, kept_keys, kept_sum, visible_keys, visible_sum
+from service.engine.spans import Array, kept_keys, kept_sum, reach, recent_sum, visible_sum
 from service.engine.types import Span
 
 IntArray = npt.NDArray[np.intp]
@@ -54,7 +54,8 @@ def make_mix(samples: npt.ArrayLike, class_index: npt.ArrayLike, weight: npt.Arr
     Parameters
     ----------
     samples
-        Shape (N, 3): input, cached and output tokens.
+        Shape (N, 3): input, cached and output tokens. The last prompt token is computed whatever is
+        cached, because its hidden state yields the first output token: at most S - 1 count as cached.
     class_index
         Shape (N,), 0 .. K - 1, every class at least once.
     weight
@@ -78,7 +79,7 @@ def make_mix(samples: npt.ArrayLike, class_index: npt.ArrayLike, weight: npt.Arr
         rows, shares, index = rows[order], shares[order], index[order]
     return Mix(
         input_tokens=rows[:, 0],
-        cached_tokens=rows[:, 1],
+        cached_tokens=np.minimum(rows[:, 1], rows[:, 0] - 1.0),
         output_tokens=rows[:, 2],
         weight=shares / shares.sum(),
         class_start=np.flatnonzero(np.diff(index, prepend=-1)),
@@ -99,6 +100,15 @@ def _check_samples(rows: Array, shares: Array) -> None:
         raise InvalidInputError("A request needs at least 1 output token.", field="workload")
     if lowest[1] < 0 or (rows[:, 1] > rows[:, 0]).any():
         raise InvalidInputError("Cached tokens must lie between 0 and the input tokens.", field="workload")
+
+
+@dataclass(frozen=True)
+class CachedLimit:
+    """What a prefix of one cached token adds to the mean request of a mix that has none, by span (G,)."""
+
+    prefill_pairs: Array
+    decode_pairs: Array
+    chunk_reads: Array
 
 
 @dataclass(frozen=True)
@@ -130,18 +140,15 @@ class Moments:
     decode_pairs_on_uncached: Array
     decode_pairs_on_output: Array
     chunk_reads_own: Array
-    """b of reads = a / c + b: computed keys that chunks of c tokens read."""
-    chunk_reads_own_times_chunk: Array
-    """a."""
+    """Computed keys that prefill chunks read: a chunk's own once, earlier ones again by each later chunk."""
     chunk_reads_cached: Array
-    chunk_reads_cached_times_chunk: Array
+    """Cached keys that prefill chunks read, each chunk again."""
     new_keys: Array
     """Keys that computed prompt tokens add."""
     held_keys: Array
     """Keys of one sequence, shape (3, G): resident mean while decoding (length-biased), reserved for the
     whole length (length-biased), behind a mean prompt."""
-    cached_limit_pairs: Array
-    """Pairs that a prefix of one cached token adds to the mean request, shape (G,)."""
+    cached_limit: "CachedLimit"
 
     @property
     def classes(self) -> int:
@@ -173,7 +180,8 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
     spans
         Distinct spans of the model's streams.
     chunk_limit_tokens
-        Prompts of at most this many computed tokens are prefilled in one chunk.
+        Prompts of at most this many computed tokens are prefilled in one chunk; longer ones are cut
+        into chunks of this size.
     """
     prompt, cached = mix.input_tokens, mix.cached_tokens
     new, steps = prompt - cached, mix.output_tokens - 1.0
@@ -186,8 +194,9 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         pairs, keys = _span_rows(span, (prompt, cached, new, steps), chunk_limit_tokens)
         rows.append(pairs)
         held.append(_held(mix, span, (keys, steps, mean_steps)))
-        limits.append(_pairs_of_one_cached_key(span, mean_new))
-    by_class = mix.by_class(np.stack(rows)) if rows else np.zeros((0, 10, mix.classes))
+        limits.append(_limit_rows(span, new, steps, chunk_limit_tokens))
+    by_class = mix.by_class(np.stack(rows)) if rows else np.zeros((0, 8, mix.classes))
+    limit = np.stack(limits) @ mix.weight if limits else np.zeros((0, 3))
     return Moments(
         class_share=tokens[0],
         uncached=tokens[1],
@@ -205,44 +214,43 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         decode_pairs_on_uncached=by_class[:, 3],
         decode_pairs_on_output=by_class[:, 4],
         chunk_reads_own=by_class[:, 5],
-        chunk_reads_own_times_chunk=by_class[:, 6],
-        chunk_reads_cached=by_class[:, 7],
-        chunk_reads_cached_times_chunk=by_class[:, 8],
-        new_keys=by_class[:, 9],
+        chunk_reads_cached=by_class[:, 6],
+        new_keys=by_class[:, 7],
         held_keys=np.array(held, dtype=np.float64).reshape(-1, 3).T,
-        cached_limit_pairs=np.array(limits, dtype=np.float64),
+        cached_limit=CachedLimit(limit[:, 0], limit[:, 1], limit[:, 2]),
     )
 
 
 def _span_rows(
     span: Span, tokens: tuple[Array, Array, Array, Array], chunk_limit_tokens: float
 ) -> tuple[Array, Array]:
-    """Return (rows for ``Moments`` of shape (10, N), keys kept of shape (4, N)) of one span."""
+    """Return (rows for ``Moments`` of shape (8, N), keys kept of shape (3, N)) of one span."""
     prompt, cached, new, steps = tokens
     end = prompt + steps
-    at_prompt, at_cached, own, on_output, new_and_output, at_end = visible_sum(
-        span, np.stack((prompt, cached, new, steps, new + steps, end))
+    at_prompt, at_cached, at_end = visible_sum(span, np.stack((prompt, cached, end)))
+    own, on_output, new_and_output = recent_sum(
+        span, np.stack((cached, prompt, cached)), np.stack((new, steps, new + steps))
     )
-    kept_before, kept_at_prompt = kept_keys(span, np.stack((cached, prompt)))
-    sum_before, sum_at_prompt, sum_at_end = kept_sum(span, np.stack((cached, prompt, end)))
-    new_keys = new / span.stride
-    rows = np.zeros((10, new.shape[0]))
+    rows = np.zeros((8, new.shape[0]))
     rows[0] = own
     np.maximum(at_prompt - at_cached - own, 0.0, out=rows[1])
     # Keys nearest to the query are seen first: output, then computed prompt, then the cached prefix.
     np.maximum(at_end - at_prompt - new_and_output + own, 0.0, out=rows[2])
     np.maximum(new_and_output - own - on_output, 0.0, out=rows[3])
-    np.minimum(on_output, at_end - at_prompt, out=rows[4])
+    rows[4] = on_output
+    kept_before, kept_at_prompt, kept_own = kept_keys(span, np.stack((cached, prompt, new)))
+    sum_before, sum_at_prompt, sum_own, sum_at_end = kept_sum(span, np.stack((cached, prompt, new, end)))
+    new_keys = new / span.stride
+    # Keys kept before each chunk: the sum over positions by the trapezoidal rule (equation W5).
     long = new > chunk_limit_tokens
-    # Left Riemann sum of the keys kept before each chunk (equation W5); a lone chunk reads all once.
-    cached_part = np.minimum(kept_before, kept_at_prompt) * new
-    rows[5] = np.where(long, new_keys - (kept_at_prompt - kept_before) / 2.0, new_keys)
-    rows[6] = np.where(long, np.maximum(sum_at_prompt - sum_before - cached_part, 0.0), 0.0)
-    rows[7] = np.where(long | (new <= 0), 0.0, kept_before)
-    rows[8] = np.where(long, cached_part, 0.0)
-    rows[9] = new_keys
+    cached_at_prompt = np.maximum(kept_at_prompt - kept_own, 0.0)
+    cached_sum = np.maximum(sum_at_prompt - sum_before - sum_own, 0.0)
+    again = cached_sum / chunk_limit_tokens + (kept_before - cached_at_prompt) / 2.0
+    rows[5] = new_keys + np.where(long, sum_own / chunk_limit_tokens - kept_own / 2.0, 0.0)
+    rows[6] = np.where(long, again, np.where(new > 0, kept_before, 0.0))
+    rows[7] = new_keys
     reserved = kept_keys(span, end + 1.0)
-    return rows, np.stack((sum_at_end - sum_at_prompt, reserved, kept_at_prompt, kept_at_prompt))
+    return rows, np.stack((sum_at_end - sum_at_prompt, reserved, kept_at_prompt))
 
 
 def _held(mix: Mix, span: Span, figures: tuple[Array, Array, float]) -> tuple[float, float, float]:
@@ -254,7 +262,15 @@ def _held(mix: Mix, span: Span, figures: tuple[Array, Array, float]) -> tuple[fl
     return mix.mean(keys[0]) / mean_steps, mix.mean(keys[1] * steps) / mean_steps, prompt
 
 
-def _pairs_of_one_cached_key(span: Span, mean_new: float) -> float:
-    """Pairs that a prefix of one cached token adds to ``mean_new`` computed tokens."""
-    after, before = visible_keys(span, np.array([mean_new + 1.0, 1.0]))
-    return max(float(after - before), 0.0)
+def _limit_rows(span: Span, new: Array, steps: Array, chunk_limit_tokens: float) -> Array:
+    """Return derivatives by C at C = 0 of the rows on cached keys, shape (3, N); see ``CachedLimit``."""
+    first, at_prompt, at_end = reach(span, np.stack((np.ones_like(new), new + 1.0, new + steps + 1.0)))
+    long = new > chunk_limit_tokens
+    kept = new / span.stride if span.kind == "top_k" else at_prompt - first
+    return np.stack(
+        (
+            at_prompt - first,
+            at_end - at_prompt,
+            np.where(long, kept / chunk_limit_tokens, 1.0 / span.stride),
+        )
+    )
