@@ -1,0 +1,245 @@
+"""Requests a second of POST /v1/estimates on one worker, beside an empty endpoint of the same models.
+
+Alternating runs, one load generator for both (keep-alive connections over raw sockets, in a process of
+its own), at least 1 000 distinct bodies, no cache of results. Prints start-up time and memory, too.
+
+Run it from the repository: ``python -m benchmarks.http_estimates [--seconds 5] [--rounds 3]``.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from service.api.schemas.estimate_request import EstimateBody
+from service.api.schemas.from_dataclass import model_of
+from service.application.answers import EstimateAnswer
+
+BODIES = 1_200
+CONNECTIONS = 16
+MODELS = ("llama-3.1-70b", "llama-3.1-8b", "gpt-oss-120b", "mixtral-8x7b", "qwen3-32b")
+ACCELERATORS = ("h100-sxm", "h200-sxm", "b200-sxm")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the load generator measured."""
+
+    requests_per_second: float
+    p50_milliseconds: float
+    p99_milliseconds: float
+    refused: int
+
+
+def make_empty_app() -> FastAPI:
+    """Return an application whose endpoint reads and writes the same models and does nothing between."""
+    app = FastAPI()
+    answer_model = model_of(EstimateAnswer)
+    recorded = Path(os.environ["PERTOKEN_BENCHMARK_ANSWER"]).read_bytes()
+    answer = answer_model.model_validate_json(recorded)
+
+    async def empty(body: EstimateBody) -> object:
+        return answer
+
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.post("/v1/estimates", response_model=answer_model)(empty)
+    app.get("/healthz")(healthz)
+
+    async def bare(request: Request) -> dict[str, str]:
+        return {}
+
+    app.post("/bare")(bare)
+    return app
+
+
+def distinct_bodies() -> list[bytes]:
+    """Return bodies that differ in model, accelerator, lengths and operating point."""
+    bodies = []
+    for number in range(BODIES):
+        model, accelerator = MODELS[number % 5], ACCELERATORS[number % 3]
+        one = {
+            "name": "mix",
+            "weight": 1,
+            "input_tokens": 500 + 7 * number,
+            "output_tokens": 100 + number % 900,
+            "cached_share": (number % 10) / 10,
+        }
+        body = {
+            "model": model,
+            "accelerator": accelerator,
+            "layout": {"tp": 8},
+            "workload": {"classes": [one]},
+            "operating_point": {"kind": "concurrency", "concurrency": 4 + number % 61},
+            "utilisation": 0.5,
+            "price": {"amount": f"2.{number:04d}", "currency": "USD"},
+        }
+        bodies.append(json.dumps(body).encode())
+    return bodies
+
+
+async def _client(port: int, path: str, bodies: list[bytes], until: float, waits: list[float]) -> int:
+    """Send one request after the other over one connection; return how many were refused."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    refused, number = 0, 0
+    while time.perf_counter() < until:
+        body = bodies[number % len(bodies)]
+        number += 1
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        started = time.perf_counter()
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        lowered = answer.lower()
+        start = lowered.index(b"content-length:") + 15
+        await reader.readexactly(int(lowered[start : lowered.index(b"\r\n", start)]))
+        waits.append(time.perf_counter() - started)
+        refused += not answer.startswith(b"HTTP/1.1 200")
+    writer.close()
+    return refused
+
+
+async def _load(port: int, path: str, seconds: float) -> Run:
+    bodies = distinct_bodies()
+    waits: list[float] = []
+    started = time.perf_counter()
+    step = len(bodies) // CONNECTIONS
+    clients = [
+        _client(port, path, bodies[step * n :] + bodies[: step * n], started + seconds, waits)
+        for n in range(CONNECTIONS)
+    ]
+    refused = sum(await asyncio.gather(*clients))
+    spent = time.perf_counter() - started
+    waits.sort()
+    return Run(len(waits) / spent, waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3, refused)
+
+
+def _measure(port: int, path: str, seconds: float) -> Run:
+    """Run the load generator in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.http_estimates", "--load", str(port), path, str(seconds)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
+    return Run(**json.loads(done.stdout))
+
+
+@contextmanager
+def _serving(factory: str, port: int, environment: dict[str, str]) -> Iterator[tuple[float, int]]:
+    """Serve; yield seconds until it answered, and the process id."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port)]
+    started = time.perf_counter()
+    server = subprocess.Popen(
+        [*command, "--log-level", "warning", "--no-access-log"], cwd=REPOSITORY, env=environment
+    )
+    try:
+        _wait(port)
+        yield time.perf_counter() - started, server.pid
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait(port: int) -> None:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    raise TimeoutError("the server did not start")
+
+
+def _resident_mebibytes(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def _post(port: int, body: bytes) -> bytes:
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"http://127.0.0.1:{port}/v1/estimates", content=body, headers=headers)
+    return answer.raise_for_status().content
+
+
+def _prepare(folder: str) -> dict[str, str]:
+    environment = {**os.environ, "PERTOKEN_DATABASE_URL": f"sqlite:///{folder}/benchmark.db"}
+    code = "from service import bootstrap as b; s = b.load_settings(); b.migrate(s); b.seed(s)"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, check=True)
+    return environment
+
+
+def compare(seconds: float, rounds: int, port: int) -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = _prepare(folder)
+        answer = Path(folder) / "answer.json"
+        environment["PERTOKEN_BENCHMARK_ANSWER"] = str(answer)
+        with _serving("service.bootstrap:create_service", port, environment) as (start, pid):
+            answer.write_bytes(_post(port, distinct_bodies()[0]))
+            with _serving("benchmarks.http_estimates:make_empty_app", port + 1, environment):
+                runs = _alternate(port, seconds, rounds)
+                memory = _resident_mebibytes(pid)
+    print(f"{'endpoint':<34}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'refused':>9}")
+    rates = {}
+    for name, measured in runs.items():
+        rates[name] = statistics.median(run.requests_per_second for run in measured)
+        p50 = statistics.median(run.p50_milliseconds for run in measured)
+        p99 = statistics.median(run.p99_milliseconds for run in measured)
+        refused = sum(run.refused for run in measured)
+        print(f"{name:<34}{rates[name]:>12.0f}{p50:>9.2f}{p99:>9.2f}{refused:>9}")
+    estimate = rates["POST /v1/estimates"]
+    for name in ("empty, same models", "empty, no models"):
+        print(f"ratio to {name:<25}{estimate / rates[name]:>12.3f}")
+    print(f"start-up {start:.2f} s, resident {memory:.0f} MiB after the load; target ratio 0.333")
+
+
+def _alternate(port: int, seconds: float, rounds: int) -> dict[str, list[Run]]:
+    targets = {
+        "POST /v1/estimates": (port, "/v1/estimates"),
+        "empty, same models": (port + 1, "/v1/estimates"),
+        "empty, no models": (port + 1, "/bare"),
+    }
+    runs: dict[str, list[Run]] = {name: [] for name in targets}
+    for target_port, path in targets.values():
+        _measure(target_port, path, 1.0)  # warm
+    for _ in range(rounds):
+        for name, (target_port, path) in targets.items():
+            runs[name].append(_measure(target_port, path, seconds))
+    return runs
+
+
+def main() -> None:
+    """Compare, or be the load generator of one run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--port", type=int, default=8871)
+    parser.add_argument("--load", nargs=3, metavar=("PORT", "PATH", "SECONDS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.load:
+        port, path, seconds = arguments.load
+        print(json.dumps(asyncio.run(_load(int(port), path, float(seconds))).__dict__))
+        return
+    compare(arguments.seconds, arguments.rounds, arguments.port)
+
+
+if __name__ == "__main__":
+    main()
