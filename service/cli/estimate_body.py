@@ -3,6 +3,7 @@
 from typing import Any
 
 from service.application.errors import InvalidRequestError
+from service.application.resolve import DEFAULT_WORKLOAD
 from service.cli.estimate import EstimateOptions
 from service.cli.files import read_config, read_json_object
 
@@ -109,7 +110,7 @@ def _price(options: EstimateOptions) -> dict[str, Any]:
 def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
     """Put lengths into the body: into its one class, or a first one.
 
-    A length left out stays the use case's default, which the answer lists.
+    A length left out beside one that is given is the use case's default, which the answer lists.
     """
     given = {
         name: getattr(options, name)
@@ -126,7 +127,17 @@ def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
             f"--{next(iter(given)).replace('_', '-')} fits one class; the request file has {len(classes)}.",
             field="workload.classes",
         )
-    body["workload"] = {"classes": [{**classes[0], **given}]}
+    chosen = {} if "sample" in classes[0] else _other_lengths({**classes[0], **given})
+    body["workload"] = {"classes": [{**classes[0], **given, **chosen}]}
+    if chosen:
+        body["defaulted"] = [*body.get("defaulted", []), *(f"workload.classes.0.{name}" for name in chosen)]
+
+
+def _other_lengths(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the default of each length that is not given: one option is enough."""
+    default = DEFAULT_WORKLOAD[0]
+    lengths = {"input_tokens": default.input_tokens, "output_tokens": default.output_tokens}
+    return {name: length for name, length in lengths.items() if given.get(name) is None}
 
 
 def _merge_operating_point(body: dict[str, Any], values: dict[str, Any]) -> None:

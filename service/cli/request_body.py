@@ -11,14 +11,16 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from service.application.errors import InvalidRequestError
 from service.application.requests import EstimateRequest, WorkloadClass
 from service.billing.errors import AmountError
-from service.billing.money import parse_amount
+from service.billing.money import parse_amount, parse_currency
 from service.cli.files import with_floats
 from service.cli.moments import read_moment
+
+Money = TypeVar("Money", Decimal, str)
 
 
 def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int]) -> EstimateRequest:
@@ -41,6 +43,8 @@ def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int
     if isinstance(flat.get("known_at"), str):
         flat["known_at"] = known_at(flat["known_at"])
     request: EstimateRequest = _read_dataclass(EstimateRequest, flat, "")
+    if request.price is not None and request.price.currency is not None:
+        _read_money(parse_currency, request.price.currency, "price.currency")
     if workload is None:
         return request
     classes, chosen = _read_classes(workload)
@@ -133,8 +137,12 @@ def _read_text(value: Any, path: str) -> str:
 
 
 def _read_amount(value: Any, path: str) -> Decimal:
+    return _read_money(parse_amount, value, path)
+
+
+def _read_money(parse: Callable[[Any], Money], value: Any, path: str) -> Money:
     try:
-        return parse_amount(value)
+        return parse(value)
     except AmountError as error:
         raise InvalidRequestError(
             error.message, field=path, code=error.code, accepted=error.accepted

@@ -18,7 +18,6 @@ from tests.architecture.source import REPOSITORY
 
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OMITTED = "..."
-WIDTH = "100"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def run(example: Example, database_url: str) -> str:
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        env={**os.environ, "PERTOKEN_DATABASE_URL": database_url, "COLUMNS": WIDTH},
+        env={**os.environ, "PERTOKEN_DATABASE_URL": database_url},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip("\n")

@@ -110,6 +110,14 @@ def test_options_replace_parts_of_a_request_file(tmp_path: Path) -> None:
     }
 
 
+def test_one_length_is_enough_and_the_other_is_said_to_be_chosen() -> None:
+    body = make_body(model="llama", accelerator="h100", cached_share=0.5, output_tokens=7)
+    (item,) = body["workload"]["classes"]
+    assert (item["output_tokens"], item["cached_share"]) == (7, 0.5)
+    assert item["input_tokens"] > 0
+    assert body["defaulted"] == ["workload.classes.0.input_tokens"]
+
+
 def test_a_length_does_not_fit_a_file_of_several_classes(tmp_path: Path) -> None:
     path = make_file(tmp_path, {"workload": {"classes": [{"name": "a"}, {"name": "b"}]}})
     with pytest.raises(InvalidRequestError, match="has 2"):

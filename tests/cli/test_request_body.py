@@ -65,6 +65,7 @@ def test_every_type_of_field_is_read() -> None:
         ({"utilisation": float("nan")}, "utilisation"),
         ({"price": {"amount": "1e3"}}, "price.amount"),
         ({"price": {"amount": "two"}}, "price.amount"),
+        ({"price": {"amount": 2, "currency": "usd"}}, "price.currency"),
         ({"as_of": "yesterday"}, "as_of"),
         ({"as_of": "2026-01-31T12:00:00"}, "as_of"),
         ({"workload": []}, "workload"),
