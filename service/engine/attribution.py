@@ -97,7 +97,7 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
         mixed_time_share=weight_mixed,
         decode_parts=decode_parts,
         mixed_parts=mixed_parts,
-        cached_limit_share=_cached_limit(subject, plain + mixed),
+        cached_limit_share=_cached_limit(subject, view, (plain, mixed)),
     )
 
 
@@ -137,7 +137,7 @@ def phase_increments(subject: Subject, attribution: Attribution) -> PhaseIncreme
         StepLoad(
             np.zeros_like(state.mixed_load.decode),
             state.mixed_load.chunk,
-            np.maximum(state.mixed_load.group - state.mixed_load.decode, state.mixed_load.chunk),
+            state.mixed_load.group - state.decode_load.group,
         ),
     )
     weight_mixed = attribution.mixed_time_share
@@ -160,8 +160,7 @@ def busy_seconds(subject: Subject) -> tuple[float, float]:
     steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
     plain = steps * layout.pp * (1.0 - state.mixed_share) * state.decode.total / state.seen_batch
     chunks = load.mean_uncached / state.chunk_tokens
-    carriers = (state.mixed_load.group - state.decode_load.group) / state.chunk_tokens
-    mixed = chunks * state.mixed.total / carriers
+    mixed = chunks * state.mixed.total / _carriers(subject)
     return float(plain[0]), float(mixed[0])
 
 
@@ -171,12 +170,12 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     compute, memory = times.compute_seconds[:, 0], times.memory_seconds[:, 0]
     fixed = coefficients.seconds[:, :, STEP]
     fixed_memory = np.minimum(fixed[1], memory)
-    fixed_compute = np.minimum(fixed[0], fixed_memory)
+    fixed_compute = np.minimum(fixed[0], compute)
     rise_memory = memory - fixed_memory
     gap = compute - fixed_compute - rise_memory
-    # Below 0 or at a gap of 0 memory binds all along the diagonal; attention has no fixed part.
+    # At a gap of 0 or less memory binds all along the diagonal; attention has no fixed part.
     crossing = np.where(gap > 0, (fixed_memory - fixed_compute) / np.where(gap > 0, gap, 1.0), 1.0)
-    part = fixed_memory + np.minimum(crossing, 1.0) * rise_memory
+    part = np.where(crossing < 0, 0.0, fixed_memory + np.minimum(crossing, 1.0) * rise_memory)
     if coefficients.experts is not None:
         part[EXPERTS] = _expert_memory_part(subject, step, float(compute[EXPERTS]), float(memory[EXPERTS]))
     seconds = times.seconds[:, 0]
@@ -221,6 +220,10 @@ def _mixed_payers(subject: Subject, view: KvView) -> Array:
     payers = np.zeros((len(OPERATORS), len(KINDS), moments.classes))
     payers[:, OUTPUT] = decode / total * decoding
     payers[:, UNCACHED] = chunk / total * prefilling
+    # Experts see the tokens of the whole group, on whatever rank they decode.
+    group = subject.state.decode_load.group[0] / step.group[0]
+    payers[EXPERTS, OUTPUT] = group * decoding
+    payers[EXPERTS, UNCACHED] = (1.0 - group) * prefilling
     # Every request's last prompt position and every decode step pass the head for an output token.
     payers[HEAD, UNCACHED] = 0.0
     payers[HEAD, OUTPUT] = _proportion(moments.output)
@@ -247,25 +250,21 @@ def _prefill_share(subject: Subject, times: StepTimes, chunk: float) -> Array:
     if chunk <= 0:
         row[UNCACHED] = _proportion(subject.moments.uncached)
         return row
-    row[UNCACHED], row[CACHED] = prefill_drivers(subject.load.prefill, times, chunk)
+    row[UNCACHED], row[CACHED] = prefill_drivers(subject.load.prefill, times)
     total = float(row.sum())
     if total > 0:
         row /= total
     return row
 
 
-def prefill_drivers(work: PrefillWork, times: StepTimes, chunk: float) -> tuple[Array, Array]:
+def prefill_drivers(work: PrefillWork, times: StepTimes) -> tuple[Array, Array]:
     """Return what prefill attention is shared by: work on computed and on cached keys, by class.
 
     Bytes where the step's prefill attention is bound by memory, FLOP otherwise.
     """
     if prefill_is_memory_bound(times):
-        own = work.own_bytes + work.own_bytes_times_chunk / chunk
-        cached = work.cached_bytes + work.cached_bytes_times_chunk / chunk
-    else:
-        own = work.own_flop + work.own_flop_times_chunk / chunk
-        cached = work.cached_flop + work.cached_flop_times_chunk / chunk
-    return own, cached
+        return work.own_bytes, work.cached_bytes
+    return work.own_flop, work.cached_flop
 
 
 def prefill_is_memory_bound(times: StepTimes) -> bool:
@@ -309,15 +308,32 @@ def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
     return row
 
 
-def _cached_limit(subject: Subject, busy: float) -> float:
-    """Share of the time per request that a prefix of one token would add to its prefill's attention."""
+def _cached_limit(subject: Subject, view: KvView, seconds: tuple[float, float]) -> float:
+    """Share of the bill that a prefix of one token would take: the limit of the split as C tends to 0."""
+    state, limit = subject.state, subject.moments.cached_limit
+    plain, mixed = seconds
     flop, data = attention_of_cached_limit(subject.table, subject.moments)
-    times, rates = subject.state.mixed, subject.table.attention_prefill
-    if prefill_is_memory_bound(times):
-        seconds = data / rates.bytes_per_second
-    else:
-        seconds = flop / rates.flop_per_second
-    return seconds / busy / subject.table.layout.attention_dp if busy > 0 else 0.0
+    rates = subject.table.attention_prefill
+    bound = data / rates.bytes_per_second
+    if not prefill_is_memory_bound(state.mixed):
+        bound = flop / rates.flop_per_second
+    share = bound / _carriers(subject) / (plain + mixed)
+    if view == "by_pass":
+        return share
+    index = list(subject.table.streams.span_index)
+    for times, weight in ((state.decode, plain), (state.mixed, mixed)):
+        price = decode_pair_price(subject.table, times)
+        every = float(price @ subject.moments.decode_pairs_mean[index])
+        if every > 0:
+            part = float(times.seconds[ATTENTION_DECODE, 0] / times.total[0])
+            share += float(price @ limit.decode_pairs[index]) / every * part * weight / (plain + mixed)
+    return share
+
+
+def _carriers(subject: Subject) -> float:
+    """Mean number of ranks that carry a chunk in a step that has any."""
+    state = subject.state
+    return float((state.mixed_load.group - state.decode_load.group)[0] / state.chunk_tokens[0])
 
 
 def _decoding(moments: Moments) -> Array:

@@ -75,7 +75,6 @@ class UnitCosts:
     """Per unit of driver, by operator and resource, shape (11, 9, 4)."""
     means: Array
     """Drivers of the mean request, shape (11,)."""
-    chunk_tokens: float
     chunk_limit_tokens: float
 
     @property
@@ -106,15 +105,14 @@ def unit_costs(subject: Subject, chunk_limit_tokens: float) -> UnitCosts:
         shares.sum(axis=2) for shares in step_shares(subject, "by_cause", (*step_parts(subject), weight))
     )
     totals = np.zeros((len(DRIVERS), len(OPERATORS), len(RESOURCES)))
-    chunk = float(subject.state.chunk_tokens[0])
-    means = _drivers(subject, subject.moments, chunk).sum(axis=1)
+    means = _drivers(subject, subject.moments).sum(axis=1)
     for shares, first, head in (
         (plain, PLAIN_ON_UNCACHED, DECODE_STEPS),
         (mixed, MIXED_ON_UNCACHED, OUTPUT_TOKENS),
     ):
         _share_out(totals, shares, (first, head), means)
     units = totals / np.where(means > 0, means, 1.0)[:, None, None]
-    return UnitCosts(units, means, chunk, chunk_limit_tokens)
+    return UnitCosts(units, means, chunk_limit_tokens)
 
 
 def request_drivers(subject: Subject, units: UnitCosts, requests: npt.ArrayLike) -> Array:
@@ -133,14 +131,14 @@ def request_drivers(subject: Subject, units: UnitCosts, requests: npt.ArrayLike)
     count = rows.shape[0]
     mix = make_mix(rows, np.arange(count), np.ones(count))
     moments = reduce_mix(mix, subject.table.spans, units.chunk_limit_tokens)
-    return _drivers(subject, moments, units.chunk_tokens) * count
+    return _drivers(subject, moments) * count
 
 
-def _drivers(subject: Subject, moments: Moments, chunk: float) -> Array:
+def _drivers(subject: Subject, moments: Moments) -> Array:
     """Drivers by class, weighted by the classes' shares, shape (11, K)."""
     table, state = subject.table, subject.state
-    own, cached = prefill_drivers(make_load(table, moments).prefill, state.mixed, max(chunk, 1e-300))
-    rows = np.stack(
+    own, cached = prefill_drivers(make_load(table, moments).prefill, state.mixed)
+    rows: Array = np.stack(
         (
             moments.uncached,
             moments.steps,
