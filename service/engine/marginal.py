@@ -11,7 +11,7 @@ above it by attention and the cache (quadratic), below it by what a request need
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -147,8 +147,6 @@ def _rise(point: MarginalPoint, longer: Mix, held: str, once: bool = True) -> fl
     cost, figure = _evaluate(point, point.mix, batch, (held, once))
     cost_n, figure_n = _evaluate(point, longer, batch, (held, once))
     by_tokens = (cost_n - cost) / STEP
-    if held == "batch":
-        return by_tokens
     # Towards a smaller batch, which every limit allows.
     smaller = 1.0 + (batch - 1.0) * (1.0 - STEP)
     if smaller == batch:
@@ -163,8 +161,7 @@ def _rise(point: MarginalPoint, longer: Mix, held: str, once: bool = True) -> fl
 def _evaluate(point: MarginalPoint, mix: Mix, batch: float, how: tuple[str, bool]) -> tuple[float, float]:
     """Return (ln cost per request, ln of the held figure)."""
     held, once = how
-    moments = reduce_mix(mix, point.table.spans, point.chunk_limit_tokens)
-    load, policy = make_load(point.table, moments), point.policy
+    load, policy = _load(point, mix), point.policy
     if not once:
         load, policy = _nothing_once(point, load, batch)
     state = steady_state(point.table, load, policy, np.array([batch]), point.population)
@@ -175,17 +172,18 @@ def _nothing_once(point: MarginalPoint, load: Load, batch: float) -> tuple[Load,
     """Let chunks be cut at the size they have now and the head forget the ends of prompts."""
     layout = point.table.layout
     per_rank = max(batch / (layout.attention_dp * layout.pp), 1.0)
-    chunk = _chunk_now(point, per_rank)
-    policy = replace(point.policy, token_budget=chunk + per_rank, token_budget_covers_prompt=False)
+    now = steady_state(
+        point.table, _load(point, point.mix), point.policy, np.array([batch]), point.population
+    )
+    # A budget is a whole number in practice; here it cuts chunks at exactly their present size.
+    budget: Any = float(now.chunk_tokens[0]) + per_rank
+    policy = replace(point.policy, token_budget=budget, token_budget_covers_prompt=False)
     coefficients = replace(load.coefficients, mean_uncached=NO_REQUEST)
     return replace(load, coefficients=coefficients), policy
 
 
-def _chunk_now(point: MarginalPoint, per_rank: float) -> float:
-    whole = point.mix.mean(point.mix.input_tokens - point.mix.cached_tokens)
-    if point.policy.token_budget_covers_prompt:
-        return whole
-    return min(whole, max(point.policy.token_budget - per_rank, 1.0))
+def _load(point: MarginalPoint, mix: Mix) -> Load:
+    return make_load(point.table, reduce_mix(mix, point.table.spans, point.chunk_limit_tokens))
 
 
 def _figure(point: MarginalPoint, load: Load, state: SteadyState, held: str) -> float:
@@ -194,12 +192,12 @@ def _figure(point: MarginalPoint, load: Load, state: SteadyState, held: str) -> 
         return float(np.log(state.tpot_seconds[0]))
     if held == "ttft":
         return float(np.log(state.ttft_seconds[0]))
+    if held == "batch":
+        return float(np.log(state.batch[0]))
     batch = float(state.seen_batch[0])
     if held == "prefill":
         return float(np.log(batch - 1.0) - np.log(prefill_limit(point.table, load, point.policy) - 1.0))
-    if held == "memory":
-        return float(np.log(batch) - np.log(_memory_batch(point, load)))
-    return float(np.log(batch))
+    return float(np.log(batch) - np.log(_memory_batch(point, load)))
 
 
 def _memory_batch(point: MarginalPoint, load: Load) -> float:
