@@ -141,7 +141,7 @@ def _measure(port: int, path: str, seconds: float) -> Run:
 
 
 @contextmanager
-def _serving(factory: str, port: int, environment: dict[str, str]) -> Iterator[tuple[float, int]]:
+def serving(factory: str, port: int, environment: dict[str, str]) -> Iterator[tuple[float, int]]:
     """Serve; yield seconds until it answered, and the process id."""
     command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port)]
     started = time.perf_counter()
@@ -166,7 +166,8 @@ def _wait(port: int) -> None:
     raise TimeoutError("the server did not start")
 
 
-def _resident_mebibytes(pid: int) -> float:
+def resident_mebibytes(pid: int) -> float:
+    """Return the resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -179,7 +180,8 @@ def _post(port: int, body: bytes) -> bytes:
     return answer.raise_for_status().content
 
 
-def _prepare(folder: str) -> dict[str, str]:
+def prepare(folder: str) -> dict[str, str]:
+    """Seed a database in a folder; return the environment of a server on it."""
     environment = {**os.environ, "PERTOKEN_DATABASE_URL": f"sqlite:///{folder}/benchmark.db"}
     code = "from service import bootstrap as b; s = b.load_settings(); b.migrate(s); b.seed(s)"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, check=True)
@@ -189,14 +191,14 @@ def _prepare(folder: str) -> dict[str, str]:
 def compare(seconds: float, rounds: int, port: int) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = _prepare(folder)
+        environment = prepare(folder)
         answer = Path(folder) / "answer.json"
         environment["PERTOKEN_BENCHMARK_ANSWER"] = str(answer)
-        with _serving("service.bootstrap:create_service", port, environment) as (start, pid):
+        with serving("service.bootstrap:create_service", port, environment) as (start, pid):
             answer.write_bytes(_post(port, distinct_bodies()[0]))
-            with _serving("benchmarks.http_estimates:make_empty_app", port + 1, environment):
+            with serving("benchmarks.http_estimates:make_empty_app", port + 1, environment):
                 runs = _alternate(port, seconds, rounds)
-                memory = _resident_mebibytes(pid)
+                memory = resident_mebibytes(pid)
     print(f"{'endpoint':<34}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'refused':>9}")
     rates = {}
     for name, measured in runs.items():

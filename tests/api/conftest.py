@@ -17,6 +17,9 @@ from service.application.requests import EstimateRequest
 from service.engine.errors import InfeasibleError
 from tests.builders.answers import make_answer
 from tests.builders.catalog import FakeCatalog
+from tests.builders.catalogs import seeded_database_url
+
+__all__ = ["seeded_database_url"]
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
 
