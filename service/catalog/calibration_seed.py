@@ -1,8 +1,8 @@
 """A calibration set as a seed file and what it says for one family and engine.
 
 A set is a list of entries from the general to the particular. What applies is the general entry,
-overlaid by those of the vendor, of the family, and of the family with the engine; each states only
-what it knows better. A set must have a general entry, and that one must state everything.
+overlaid by those of the vendor, of the engine, of the family, and of the family with the engine; each
+states only what it knows better. A set must have a general entry, and that one must state everything.
 """
 
 from typing import Annotated, Final, Literal, Self, get_args
@@ -38,7 +38,7 @@ class EfficiencySeed(SeedModel):
 class CalibrationEntry(SeedModel):
     """What is known of one scope; fields as ``engine.types.Calibration``, absent where not known better.
 
-    The scope is ``family`` with ``engine``, ``family``, ``vendor``, or nothing (general).
+    The scope is ``family`` with ``engine``, ``family``, ``engine``, ``vendor``, or nothing (general).
     """
 
     family: Slug | None = None
@@ -47,6 +47,8 @@ class CalibrationEntry(SeedModel):
     basis: Literal["fitted", "assumed"] = "assumed"
     """``fitted`` where the figures come from measurements of this scope."""
     operators: dict[OperatorClass, EfficiencySeed] = Field(default_factory=dict)
+    formats: dict[Slug, dict[OperatorClass, EfficiencySeed]] = Field(default_factory=dict)
+    """Operators whose weights are stored in a format, where that is known apart."""
     launch_seconds_per_layer: _Seconds | None = None
     host_seconds_per_step: _Seconds | None = None
     host_seconds_per_sequence: _Seconds | None = None
@@ -63,12 +65,22 @@ class CalibrationEntry(SeedModel):
         """Family, vendor and engine."""
         return self.family, self.vendor, self.engine
 
+    def efficiencies(self) -> dict[str, Efficiency]:
+        """Return what this entry says of operators, by ``class`` or ``class@format``."""
+        named: dict[str, EfficiencySeed] = dict(self.operators.items())
+        for stored, operators in self.formats.items():
+            named |= {f"{name}@{stored}": seed for name, seed in operators.items()}
+        return {
+            name: Efficiency(seed.compute, seed.memory, seed.half_rate_tokens, seed.log_spread)
+            for name, seed in named.items()
+        }
+
     @model_validator(mode="after")
-    def _scope_is_one_of_four(self) -> Self:
+    def _scope_is_one_of_five(self) -> Self:
         if self.family is not None and self.vendor is not None:
             raise ValueError("an entry is for a family or for a vendor, not for both")
-        if self.engine is not None and self.family is None:
-            raise ValueError("an entry for an engine names the family too")
+        if self.engine is not None and self.vendor is not None:
+            raise ValueError("an entry for an engine may name a family, not a vendor")
         return self
 
 
@@ -104,6 +116,7 @@ class CalibrationSeed(SeedModel):
         scopes = [
             ("general", (None, None, None)),
             ("vendor", (None, vendor, None)),
+            ("engine", (None, None, engine)),
             ("family", (family, None, None)),
             ("family", (family, None, engine)),
         ]
@@ -114,19 +127,16 @@ class CalibrationSeed(SeedModel):
         extra: dict[str, float] = {}
         for _, entry in found:
             figures |= {name: value for name in _FIGURES if (value := getattr(entry, name)) is not None}
-            operators |= {
-                name: Efficiency(
-                    compute=seed.compute,
-                    memory=seed.memory,
-                    half_rate_tokens=seed.half_rate_tokens,
-                    log_spread=seed.log_spread,
-                )
-                for name, seed in entry.operators.items()
+            # What a narrower scope says of an operator holds for its formats too, unless it tells them apart.
+            operators = {
+                name: eta for name, eta in operators.items() if name.split("@")[0] not in entry.operators
             }
+            operators |= entry.efficiencies()
             extra |= entry.extra
+        own = nearest.basis == "fitted" and nearest.scope == (family, None, engine)
         return Calibration(
             name=self.name,
-            level="fitted" if nearest.basis == "fitted" else level,
+            level="fitted" if own else level,
             operators=operators,
             extra=extra,
             **figures,

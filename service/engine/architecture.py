@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.engine.mixer_work import MixerWork, mixer_work
-from service.engine.parts import Dense, Experts, LayerGroup, ModelSpec
+from service.engine.parts import Attention, Dense, Experts, LayerGroup, ModelSpec
 from service.engine.types import AttentionStream, LayerWork, MixerKind, ModelWork, NumberFormat
 
 
@@ -67,6 +67,7 @@ def layer_work(group: LayerGroup, hidden_size: int) -> LayerWork:
     extra_other += group.norm_vectors * hidden_size
     with_mixer = 1 if mixers else 0
     main = _main_mixer(mixers)
+    norms = [mixer.query_key_norm for mixer in group.mixers if isinstance(mixer, Attention)]
     return LayerWork(
         name=group.name,
         count=group.count,
@@ -87,6 +88,8 @@ def layer_work(group: LayerGroup, hidden_size: int) -> LayerWork:
         expert_gemm_parameters=forward.expert,
         feed_forward_other_parameters=forward.other + (1 - with_mixer) * extra_other,
         expert_other_parameters=forward.expert_other,
+        head_norm=any(norm != "none" for norm in norms),
+        norm_spans_heads="all_heads" in norms,
     )
 
 

@@ -36,7 +36,9 @@ def collective_cost(
     reduces = mixers + dense + (0.0 if exchanged else moe_layers)
     latency = per_rank = per_group = 0.0
     if layout.tp > 1:
-        latency += reduces * _latency(accelerator, layout.tp, calibration)
+        # A norm over all heads exchanges sums of squares: latency without bytes to speak of.
+        norms = sum(layer.count for layer in work.layers if layer.norm_spans_heads) / layout.pp
+        latency += (reduces + norms) * _latency(accelerator, layout.tp, calibration)
         per_rank += reduces * message * _all_reduce_seconds_per_byte(accelerator, layout.tp, calibration)
     if exchanged and moe_layers:
         ranks = layout.stage_accelerators

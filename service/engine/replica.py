@@ -57,9 +57,11 @@ class Plan:
     formats: Formats
     calibration: Calibration
 
-    def rates(self, operator: str, operand: NumberFormat, field: str) -> Rates:
+    def rates(
+        self, operator: str, operand: NumberFormat, field: str, stored: NumberFormat | None = None
+    ) -> Rates:
         """Return the achievable rates of an operator class on operands of a format."""
-        eta = self.calibration.operators.get(operator, self.calibration.operators["gemm"])
+        eta = efficiency(self.calibration, operator, stored or operand)
         return Rates(
             peak(self.accelerator, operand, field) * eta.compute,
             self.accelerator.memory_bandwidth_bytes_per_second * eta.memory,
@@ -109,10 +111,34 @@ def distinct_spans(work: ModelWork) -> tuple[Span, ...]:
     return tuple(dict.fromkeys(stream.span for layer in work.layers for stream in layer.streams))
 
 
-def sublayers(layer: LayerWork) -> int:
-    """Return how many of mixer and feed-forward a layer has (0 to 2)."""
-    mixer = layer.mixer_gemm_parameters > 0
-    return int(mixer) + int(layer.dense_gemm_parameters > 0 or layer.experts > 0)
+_MIXER_KERNELS = {"attention": 6.0, "mla": 11.0, "linear": 8.0, "state_space": 6.0, "none": 0.0}
+_DENSE_KERNELS = 4.0
+_EXPERT_KERNELS = 8.0
+_SHARED_EXPERT_KERNELS = 3.0
+_QUANTISED_INPUTS = 2.0
+_PLAIN_LAYER_KERNELS = _MIXER_KERNELS["attention"] + _DENSE_KERNELS
+
+
+def kernel_share(layer: LayerWork, formats: Formats) -> float:
+    """Return how many kernels a layer launches, in units of a plain bf16 transformer layer's (equation R9).
+
+    Counted off the layers of vLLM, SGLang and TensorRT-LLM after their usual fusions. Attention: norm,
+    QKV, rotary and cache write, attention, its reduction, output. MLA: two down-projections, the
+    latents' norms, the absorbing products. Experts: norm, router, top-k, sort, two grouped GEMMs,
+    activation, combination. Operands narrower than the residual are quantised before each GEMM.
+    """
+    narrow = formats.activations.bytes_per_element < formats.exchange.bytes_per_element
+    narrow_experts = formats.expert_activations.bytes_per_element < formats.exchange.bytes_per_element
+    kernels = 0.0
+    if layer.mixer_gemm_parameters:
+        kernels += _MIXER_KERNELS[layer.mixer_kind] + _QUANTISED_INPUTS * narrow + 1.0 * layer.head_norm
+    if layer.dense_gemm_parameters:
+        kernels += _DENSE_KERNELS + _QUANTISED_INPUTS * narrow
+    if layer.experts:
+        kernels += _EXPERT_KERNELS + _QUANTISED_INPUTS * narrow_experts
+    if layer.shared_expert_gemm_parameters:
+        kernels += _SHARED_EXPERT_KERNELS + _QUANTISED_INPUTS * narrow
+    return kernels / _PLAIN_LAYER_KERNELS
 
 
 def peak(accelerator: Accelerator, operand: NumberFormat, field: str) -> float:
@@ -136,9 +162,13 @@ def peak(accelerator: Accelerator, operand: NumberFormat, field: str) -> float:
     return rate
 
 
-def efficiency(calibration: Calibration, operator: str) -> Efficiency:
-    """Return the efficiency of an operator class; ``gemm`` where the set has no entry of its own."""
-    return calibration.operators.get(operator, calibration.operators["gemm"])
+def efficiency(calibration: Calibration, operator: str, stored: NumberFormat) -> Efficiency:
+    """Return the efficiency of an operator class on weights stored in a format.
+
+    The entry ``operator@format`` where the set has one, else the operator's, else that of ``gemm``.
+    """
+    known = calibration.operators
+    return known.get(f"{operator}@{stored.name}") or known.get(operator) or known["gemm"]
 
 
 def weights_bytes(work: ModelWork, layout: Layout, formats: Formats) -> float:
@@ -189,7 +219,7 @@ def _fill_gemms(plan: Plan, matrices: tuple[Array, Array]) -> None:
     moved = passes * work.hidden_size * exchange / layout.pp
     mixers = sum(layer.count for layer in work.layers if layer.mixer_gemm_parameters)
     forwards = sum(layer.count for layer in work.layers if layer.dense_gemm_parameters or layer.experts)
-    body = plan.rates("gemm", formats.activations, "formats.activations")
+    body = plan.rates("gemm", formats.activations, "formats.activations", formats.weights)
     head = plan.rates("head", formats.head, "formats.weights")
     weight = formats.weights.bytes_per_element
     vocabulary = (work.head_parameters / layout.tp, work.vocab_size * exchange / layout.tp)
@@ -199,7 +229,11 @@ def _fill_gemms(plan: Plan, matrices: tuple[Array, Array]) -> None:
         (HEAD, SAMPLED, vocabulary[0], vocabulary[1], formats.head.bytes_per_element, head),
     )
     for operator, counter, parameters, activations, size, rates in rows:
-        eta = efficiency(plan.calibration, "head" if operator == HEAD else "gemm")
+        eta = (
+            efficiency(plan.calibration, "head", formats.head)
+            if operator == HEAD
+            else efficiency(plan.calibration, "gemm", formats.weights)
+        )
         flop, weights = 2.0 * parameters, parameters * size
         counted, seconds = matrices
         counted[0, operator, counter] = flop
@@ -231,8 +265,8 @@ def _fill_added(plan: Plan, seconds: Array) -> None:
     seconds[0, COLLECTIVES, STEP] = network.latency_seconds
     seconds[0, COLLECTIVES, RANK_TOKENS] = network.seconds_per_rank_token
     seconds[0, COLLECTIVES, GROUP_TOKENS] = network.seconds_per_group_token
-    halves = sum(layer.count * sublayers(layer) for layer in plan.work.layers) / 2.0
-    launches = plan.calibration.launch_seconds_per_layer * halves / plan.layout.pp
+    kernels = sum(layer.count * kernel_share(layer, plan.formats) for layer in plan.work.layers)
+    launches = plan.calibration.launch_seconds_per_layer * kernels / plan.layout.pp
     seconds[0, HOST, STEP] = launches + plan.calibration.host_seconds_per_step
     seconds[0, HOST, DECODE] = plan.calibration.host_seconds_per_sequence
 
@@ -268,7 +302,7 @@ def _expert_table(plan: Plan) -> ExpertTable | None:
     weights = _column(*(p for p, _ in groups.values()))
     moe_layers = _column(*(count for _, count in groups.values()))
     share = 1.0 / (layout.stage_accelerators * layout.pp)
-    rates = plan.rates("experts", formats.expert_activations, "formats.experts")
+    rates = plan.rates("experts", formats.expert_activations, "formats.experts", formats.experts)
     exchange = formats.exchange.bytes_per_element
     return ExpertTable(
         miss_probability=1.0 - top_k / experts,
@@ -283,7 +317,7 @@ def _expert_table(plan: Plan) -> ExpertTable | None:
         / (layout.moe_ep * layout.pp),
         tokens_per_expert=top_k / experts,
         flop_per_second=rates.flop_per_second,
-        half_rate_tokens=efficiency(plan.calibration, "experts").half_rate_tokens,
+        half_rate_tokens=efficiency(plan.calibration, "experts", formats.experts).half_rate_tokens,
         bytes_per_second=rates.bytes_per_second,
         imbalance=plan.calibration.expert_imbalance if layout.moe_ep > 1 else 1.0,
     )

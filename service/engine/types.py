@@ -90,6 +90,10 @@ class LayerWork:
     """Norms and biases of the feed-forward; biases of routed experts are in the next field."""
     expert_other_parameters: int = 0
     """Biases of one routed expert."""
+    head_norm: bool = False
+    """Queries and keys are normalised: one kernel more."""
+    norm_spans_heads: bool = False
+    """... over all heads together, so that tensor-parallel ranks must exchange the sums of squares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,7 @@ class Calibration:
     level: str
     """Where the figures come from: ``fitted``, ``family``, ``vendor`` or ``general``."""
     operators: Mapping[str, Efficiency]
-    """By OperatorClass."""
+    """By OperatorClass, or ``class@format`` for weights stored in that format."""
     launch_seconds_per_layer: float
     """Kernel launch and dependency gaps of one layer, CUDA graphs included."""
     host_seconds_per_step: float

@@ -14,7 +14,7 @@ EDGES: dict[str, set[str]] = {
     "billing": {"billing"},
     "model_configs": {"model_configs", "engine"},
     "calibration": {"calibration", "engine"},
-    "application": {"application", "engine", "economics", "billing", "model_configs"},
+    "application": {"application", "engine", "economics", "billing", "model_configs", "calibration"},
     "catalog": {
         "catalog",
         "application.ports",

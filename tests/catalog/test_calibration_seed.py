@@ -33,6 +33,7 @@ SET = make(
     entry(0.1, vendor="nvidia", host_seconds_per_step=0.002),
     entry(0.2, family="hopper"),
     entry(0.3, family="hopper", engine="vllm", basis="fitted"),
+    entry(0.4, engine="trtllm", formats={"fp8": {"gemm": {"compute": 0.9, "memory": 0.9}}}),
 )
 
 
@@ -43,6 +44,7 @@ SET = make(
         (("hopper", "nvidia", "sglang"), "family", 0.2, 0.002),
         (("ampere", "nvidia", "vllm"), "vendor", 0.1, 0.002),
         (("cdna3", "amd", "vllm"), "general", 0.5, 0.001),
+        (("cdna3", "amd", "trtllm"), "engine", 0.4, 0.001),
     ],
 )
 def test_the_most_particular_entry_wins_and_inherits_the_rest(
@@ -55,7 +57,13 @@ def test_the_most_particular_entry_wins_and_inherits_the_rest(
         host,
     )
     assert found.operators["head"].memory == 0.6
-    assert set(found.operators) == set(OPERATORS)
+    assert {name.split("@")[0] for name in found.operators} == set(OPERATORS)
+
+
+def test_a_narrower_operator_hides_the_formats_of_a_wider_one() -> None:
+    wide, narrow = SET.calibration("cdna3", "amd", "trtllm"), SET.calibration("hopper", "nvidia", "trtllm")
+    assert wide.operators["gemm@fp8"].compute == 0.9
+    assert "gemm@fp8" not in narrow.operators
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,7 @@ def test_the_most_particular_entry_wins_and_inherits_the_rest(
         ([{**GENERAL, "operators": {}}], "lacks operators.gemm"),
         ([GENERAL, GENERAL], "same family"),
         ([GENERAL, entry(0.5, family="hopper", vendor="nvidia")], "not for both"),
-        ([GENERAL, entry(0.5, engine="vllm")], "names the family too"),
+        ([GENERAL, entry(0.5, engine="vllm", vendor="nvidia")], "may name a family"),
         ([{**GENERAL, "scale_up_efficiency": 1.1}], "less than or equal to 1"),
     ],
 )

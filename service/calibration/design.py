@@ -1,0 +1,159 @@
+"""Measured runs as numbers a fit can use: what each step asks of each operator, at frozen loads.
+
+The engine solves where a run works (batch, share of steps with a chunk) under some calibration; those
+loads are kept while the fit moves the efficiencies, and solved again afterwards. What an operator asks
+is read off the engine itself, compiled under a calibration of ones: then seconds are FLOP over peak and
+bytes over bandwidth. No equation of the engine is written a second time; only their sum is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from service.engine.batching import SteadyState
+from service.engine.load import make_load
+from service.engine.replica import compile_replica
+from service.engine.spans import Array
+from service.engine.step import StepLoad, step_times
+from service.engine.tables import COLLECTIVES, HOST, ROOFLINE_OPERATORS
+from service.engine.types import Accelerator, Calibration, Efficiency, Formats, Layout, ModelWork
+from service.engine.workload import Moments
+
+_CLASSES: Final = ("gemm", "head", "experts", "attention_prefill", "attention_decode", "recurrent")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is compiled, less the calibration."""
+
+    work: ModelWork
+    accelerator: Accelerator
+    layout: Layout
+    formats: Formats
+
+
+@dataclass(frozen=True, slots=True)
+class RunFeatures:
+    """One run; arrays over its two kinds of steps, decode-only first and with a chunk second.
+
+    Operator axes follow ``tables.OPERATORS`` up to the routed experts and attention.
+    """
+
+    weight: Array
+    """Share of steps, times pipeline stages, shape (2,)."""
+    compute: Array
+    """Seconds at dense peak, shape (2, 7)."""
+    ramp: Array
+    """Further seconds at peak per token of ``half_rate_tokens``, shape (2, 7)."""
+    memory: Array
+    """Seconds at full bandwidth, shape (2, 7)."""
+    hops: Array
+    """Collective latencies, shape (2,)."""
+    network: Array
+    """Seconds at full link rate, shape (2,)."""
+    layers: Array
+    """Launches, shape (2,)."""
+    sequences: Array
+    """Sequences that the host handles, shape (2,)."""
+
+
+def unit_calibration(half_rate_tokens: float = 0.0, latency: float = 0.0) -> Calibration:
+    """Return a calibration under which seconds are work over peaks; everything added is absent."""
+    return Calibration(
+        name="unit",
+        level="general",
+        operators={name: Efficiency(1.0, 1.0, half_rate_tokens) for name in _CLASSES},
+        launch_seconds_per_layer=0.0,
+        host_seconds_per_step=0.0,
+        host_seconds_per_sequence=0.0,
+        collective_latency_seconds=latency,
+        scale_up_efficiency=1.0,
+        scale_out_efficiency=1.0,
+        expert_imbalance=1.0,
+    )
+
+
+def launching_calibration() -> Calibration:
+    """Return the unit calibration with one second for each layer's launches and nothing else on the host."""
+    plain = unit_calibration()
+    return Calibration(
+        name=plain.name,
+        level=plain.level,
+        operators=plain.operators,
+        launch_seconds_per_layer=1.0,
+        host_seconds_per_step=0.0,
+        host_seconds_per_sequence=0.0,
+        collective_latency_seconds=0.0,
+        scale_up_efficiency=1.0,
+        scale_out_efficiency=1.0,
+        expert_imbalance=1.0,
+    )
+
+
+def run_features(deployment: Deployment, moments: Moments, state: SteadyState) -> RunFeatures:
+    """Return the features of a run at its operating point (axis length 1)."""
+    loads = _both(state)
+    pp = deployment.layout.pp
+    mixed = float(state.mixed_share[0])
+    plain = _seconds(deployment, moments, unit_calibration(), loads)
+    ramped = _seconds(deployment, moments, unit_calibration(half_rate_tokens=1.0), loads)
+    late = _seconds(deployment, moments, unit_calibration(latency=1.0), loads)
+    launched = _seconds(deployment, moments, launching_calibration(), loads)
+    roof = slice(0, ROOFLINE_OPERATORS)
+    return RunFeatures(
+        weight=np.array([1.0 - mixed, mixed]) * pp,
+        compute=plain[0][roof].T,
+        ramp=(ramped[0] - plain[0])[roof].T,
+        memory=plain[1][roof].T,
+        hops=(late[0] - plain[0])[COLLECTIVES],
+        network=plain[0][COLLECTIVES],
+        layers=launched[0][HOST],
+        sequences=loads.decode,
+    )
+
+
+def _both(state: SteadyState) -> StepLoad:
+    decode, mixed = state.decode_load, state.mixed_load
+    return StepLoad(
+        np.concatenate((decode.decode, mixed.decode)),
+        np.concatenate((decode.chunk, mixed.chunk)),
+        np.concatenate((decode.group, mixed.group)),
+    )
+
+
+def _seconds(
+    deployment: Deployment, moments: Moments, calibration: Calibration, loads: StepLoad
+) -> tuple[Array, Array]:
+    table = compile_replica(
+        deployment.work, deployment.accelerator, deployment.layout, deployment.formats, calibration
+    )
+    times = step_times(make_load(table, moments).coefficients, loads)
+    return times.compute_seconds, times.memory_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Features of N runs stacked; a leading axis N before those of ``RunFeatures``."""
+
+    weight: Array
+    compute: Array
+    ramp: Array
+    memory: Array
+    hops: Array
+    network: Array
+    layers: Array
+    sequences: Array
+
+    def rows(self, index: Array) -> "Design":
+        """Return some of the runs."""
+        return Design(*(getattr(self, name)[index] for name in FIELDS))
+
+
+FIELDS: Final = ("weight", "compute", "ramp", "memory", "hops", "network", "layers", "sequences")
+
+
+def stack(runs: Sequence[RunFeatures]) -> Design:
+    """Stack runs."""
+    return Design(*(np.stack([getattr(run, name) for run in runs]) for name in FIELDS))
