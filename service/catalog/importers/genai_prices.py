@@ -49,7 +49,7 @@ ADAPTER_VERSION = 2
 """Raise it where the same package would now yield other rows, so that the next seeding reads it again."""
 
 RELEASED_ON: Mapping[str, date] = {"0.2.3": date(2026, 11, 10)}
-"""Day of upload by version, from ``upload_time`` in https://pypi.org/pypi/genai-prices/json.
+"""Day of upload by version, from ``upload_time`` in the Python package index.
 
 The package itself does not carry its date; a version that is not here needs ``released_on``.
 """
