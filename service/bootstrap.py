@@ -18,8 +18,10 @@ from service.api.deps import Services, make_services
 from service.api.limits import ApiLimits
 from service.application.estimate import Estimator
 from service.application.ports import CatalogSnapshot
+from service.application.usage import UsagePricer
 from service.catalog import database, seeding
 from service.catalog.snapshot_holder import SnapshotHolder
+from service.catalog.usage_reading import GenaiUsageReader
 from service.settings import Settings
 
 
@@ -87,7 +89,9 @@ def create_service(settings: Settings | None = None) -> FastAPI:
         # The first load reads the whole catalog; a lost database is no reason not to start.
         await asyncio.to_thread(holder.start)
         try:
-            yield make_services(holder, Estimator().estimate, _now, _limits(chosen))
+            estimate = Estimator().estimate
+            pricer = UsagePricer(GenaiUsageReader(), estimate)
+            yield make_services(holder, estimate, _now, _limits(chosen), price_usage=pricer.price)
         finally:
             await asyncio.to_thread(holder.stop)
             engine.dispose()

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service.api import openapi_document
 from service.api.deps import ServicesFactory
 from service.api.handlers import install_handlers
-from service.api.routes import catalog, estimates, health, pages, prices
+from service.api.routes import catalog, estimates, health, pages, prices, usage
 from service.api.version import VERSION
 
 
@@ -44,7 +44,7 @@ def create_app(open_services: ServicesFactory | None = None) -> FastAPI:
     )
     install_handlers(app)
     openapi_document.install(app)
-    for room in (estimates, catalog, prices, health, pages):
+    for room in (estimates, usage, catalog, prices, health, pages):
         room.add_routes(app)
     app.get("/openapi.json", include_in_schema=False)(_openapi_document)
     return app

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
 from time import perf_counter
-from typing import IO
+from typing import IO, Any, Protocol
 
 import anyio.to_thread
 import orjson
@@ -82,7 +82,7 @@ async def take_body(request: Request, limits: ApiLimits) -> TakenBody:
                 buffer.clear()
         flush(bytes(buffer))
         if not size:
-            raise ProblemError("empty-body", "The batch is empty; one estimate a line is expected.")
+            raise ProblemError("empty-body", "The batch is empty; one request a line is expected.")
         file.seek(0)
     except BaseException:
         file.close()
@@ -90,13 +90,50 @@ async def take_body(request: Request, limits: ApiLimits) -> TakenBody:
     return TakenBody(file, digest.hexdigest(), size)
 
 
+class LineWork(Protocol):
+    """What a batch does with one line, and what it adds up."""
+
+    def answer(self, line: bytes) -> bytes:
+        """Return the JSON text of one line's answer; raises one of ``CALLER_ERRORS`` where it is refused."""
+        ...
+
+    def totals(self) -> dict[str, Any]:
+        """Return the sums over the lines answered so far, for the summary."""
+        ...
+
+
+class EstimateLines:
+    """Estimates one a line, and sums what one request of each costs, by currency."""
+
+    def __init__(self, snapshot: CatalogSnapshot, services: Services, now: datetime) -> None:
+        self._snapshot = snapshot
+        self._services = services
+        self._now = now
+        self._cost_per_request: dict[str, float] = {}
+
+    def answer(self, line: bytes) -> bytes:
+        """Return the JSON text of one line's estimate."""
+        answer = compute_estimate(line, self._snapshot, self._services, self._now)
+        text = encode_answer(answer)
+        total = self._cost_per_request.get(answer.currency, 0.0)
+        self._cost_per_request[answer.currency] = total + answer.cost_per_request
+        return text
+
+    def totals(self) -> dict[str, Any]:
+        """Return the cost by currency."""
+        rounded = {currency: render_float(cost) for currency, cost in self._cost_per_request.items()}
+        return {"cost_per_request": rounded}
+
+
 class BatchResponse(Response):
     """Streams the results of a taken body while it holds a place among the running batches."""
 
-    def __init__(self, body: TakenBody, snapshot: CatalogSnapshot, services: Services) -> None:
+    def __init__(
+        self, body: TakenBody, snapshot: CatalogSnapshot, services: Services, work: LineWork
+    ) -> None:
         super().__init__(media_type=MEDIA_TYPE)
         self._taken = body
-        self._run = BatchRun(snapshot, services, services.clock())
+        self._run = BatchRun(snapshot, services.limits, work)
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,16 +145,14 @@ class BatchResponse(Response):
 
 
 class BatchRun:
-    """One batch on one snapshot at one time; counts as it goes."""
+    """One batch on one snapshot; counts as it goes."""
 
-    def __init__(self, snapshot: CatalogSnapshot, services: Services, now: datetime) -> None:
+    def __init__(self, snapshot: CatalogSnapshot, limits: ApiLimits, work: LineWork) -> None:
         self._snapshot = snapshot
-        self._services = services
-        self._limits = services.limits
-        self._now = now
+        self._limits = limits
+        self._work = work
         self.lines = 0
         self.errors = 0
-        self.cost_per_request: dict[str, float] = {}
 
     async def results(self, body: TakenBody) -> AsyncIterator[bytes]:
         """Yield the result of every line in order, then the summary."""
@@ -147,16 +182,13 @@ class BatchRun:
 
     def _compute(self, line: bytes) -> bytes:
         try:
-            answer = compute_estimate(line, self._snapshot, self._services, self._now)
-            text = encode_answer(answer)
+            text = self._work.answer(line)
         except CALLER_ERRORS as error:
             return self._refusal(problem_of(error))
         except Exception:  # noqa: BLE001 - logged, and told in the line's place
             # One bad line must not cut off the others; the cause is in the log.
             _LOG.exception("line %d of a batch failed", self.lines)
             return self._refusal(ProblemError("internal-error", "An unexpected error; it was logged."))
-        total = self.cost_per_request.get(answer.currency, 0.0)
-        self.cost_per_request[answer.currency] = total + answer.cost_per_request
         return b'{"line":%d,"status":200,"answer":%b}\n' % (self.lines, text)
 
     def _refusal(self, problem: ProblemError) -> bytes:
@@ -165,11 +197,10 @@ class BatchRun:
         return b'{"line":%d,"status":%d,"problem":%b}\n' % (self.lines, problem.status, text)
 
     def _summary(self, body: TakenBody) -> bytes:
-        totals = {currency: render_float(cost) for currency, cost in self.cost_per_request.items()}
         summary = {
             "lines": self.lines,
             "errors": self.errors,
-            "totals": {"cost_per_request": totals},
+            "totals": self._work.totals(),
             "catalog_revision": self._snapshot.info.revision,
             "input_sha256": body.sha256,
         }

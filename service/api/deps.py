@@ -12,10 +12,14 @@ from service.api.limits import ApiLimits
 from service.api.pool import BoundedPool
 from service.api.problems import ProblemError
 from service.application.answers import EstimateAnswer
+from service.application.errors import UnavailableError
 from service.application.ports import CatalogSnapshot, SnapshotSource
 from service.application.requests import EstimateRequest
+from service.application.usage_answers import UsageAnswer
+from service.application.usage_requests import UsageRequest
 
 EstimateUseCase = Callable[[EstimateRequest, CatalogSnapshot, datetime], EstimateAnswer]
+UsageUseCase = Callable[[UsageRequest, CatalogSnapshot, datetime], UsageAnswer]
 
 
 class CatalogPort(SnapshotSource, Protocol):
@@ -40,6 +44,7 @@ class Services:
 
     catalog: CatalogPort
     estimate: EstimateUseCase
+    price_usage: UsageUseCase
     clock: Callable[[], datetime]
     limits: ApiLimits
     heavy: BoundedPool
@@ -49,17 +54,25 @@ class Services:
 ServicesFactory = Callable[[], AbstractAsyncContextManager[Services]]
 
 
+def _no_usage(request: UsageRequest, snapshot: CatalogSnapshot, now: datetime) -> UsageAnswer:
+    """Stand for usage pricing where whoever composes the services gives none."""
+    raise UnavailableError("Usage pricing is not set up in this service.")
+
+
 def make_services(
     catalog: CatalogPort,
     estimate: EstimateUseCase,
     clock: Callable[[], datetime],
     limits: ApiLimits | None = None,
+    *,
+    price_usage: UsageUseCase = _no_usage,
 ) -> Services:
     """Return services with pools of the size that the limits state."""
     chosen = limits or ApiLimits()
     return Services(
         catalog=catalog,
         estimate=estimate,
+        price_usage=price_usage,
         clock=clock,
         limits=chosen,
         heavy=BoundedPool(chosen.pool_workers, chosen.pool_waiting),

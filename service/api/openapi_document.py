@@ -5,11 +5,15 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from service.api.documentation import PROBLEM_SCHEMA
 from service.api.schemas.estimate_request import EstimateBody
+from service.api.schemas.usage_request import UsageBody
+from service.api.security import add_security
 from service.api.version import VERSION
 
+_BODIES: tuple[type[BaseModel], ...] = (UsageBody, EstimateBody)
 _REFERENCES = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "What one uncached input, cached input and output token of a language model costs on given hardware "
@@ -30,11 +34,13 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     )
     schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
     # Bodies are parsed by hand, so FastAPI does not know their schema; validation's is the right one.
-    body = EstimateBody.model_json_schema(ref_template=_REFERENCES, mode="validation")
-    schemas.update(body.pop("$defs", {}))
-    schemas["EstimateBody"] = body
+    for model in _BODIES:
+        body = model.model_json_schema(ref_template=_REFERENCES, mode="validation")
+        schemas.update(body.pop("$defs", {}))
+        schemas[model.__name__] = body
     schemas["Problem"] = PROBLEM_SCHEMA
     _drop_default_refusals(document)
+    add_security(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 

@@ -53,6 +53,8 @@ _FIELD_OF_KIND: Mapping[str, str] = {
     "engine release": "serving.release",
     "format": "formats",
     "calibration": "calibration",
+    "provider": "provider",
+    "provider model": "model",
 }
 """Where a body names a kind of row; the catalog that misses it does not know."""
 

@@ -52,6 +52,17 @@ def read_estimate(value: object, snapshot: CatalogSnapshot) -> EstimateRequest:
         body = EstimateBody.model_validate(value)
     except ValidationError as error:
         raise problem_from_pydantic(error, EstimateBody) from None
+    return estimate_request(body, snapshot)
+
+
+def estimate_request(body: EstimateBody, snapshot: CatalogSnapshot) -> EstimateRequest:
+    """Return the request that a validated body makes.
+
+    Raises
+    ------
+    ProblemError
+        Where a limit is exceeded, or ``known_at`` is a revision that the catalog has not reached.
+    """
     workload, unnamed = _workload(body)
     _check_accelerators(body)
     return EstimateRequest(

@@ -19,9 +19,6 @@ COMPARED_METERS: Final = ("input", "cache_read", "cache_write", "output")
 TIER_VARIANT: Final = "tier_variant"
 """``method`` of a listing that is the same model under another service (batch, fast, one region)."""
 
-IMPORTED_KIND: Final = "package"
-"""Kind of source whose rows give way to our own reviewed rows for the same meter and time."""
-
 _PER_MILLION: Final[Mapping[str, int]] = {"million_tokens": 1, "thousand_tokens": 1_000, "token": 1_000_000}
 _KEPT_ANSWERS: Final = 4_096
 
@@ -148,8 +145,7 @@ def list_prices_for_model(
 
 
 def _compile(snapshot: CatalogSnapshot, model_id: str, known_at: int | None) -> _Compiled:
-    sources = snapshot.sources()
-    imported = {source.id for source in sources.values() if source.kind == IMPORTED_KIND}
+    precedence = {source.id: source.precedence for source in snapshot.sources().values()}
     listings: list[tuple[ListingRecord, Mapping[str, Sequence[ListPriceRecord]]]] = []
     times: set[datetime] = set()
     edges: set[int] = set()
@@ -166,7 +162,7 @@ def _compile(snapshot: CatalogSnapshot, model_id: str, known_at: int | None) -> 
             edges.update(e for e in (selector.context_from, selector.context_to) if e is not None)
             windowed = windowed or selector.time_zone is not None
         for rows in by_meter.values():
-            rows.sort(key=lambda row: (row.source in imported, row.source))
+            rows.sort(key=lambda row: (-precedence.get(row.source, 0), row.source))
         listings.append((listing, by_meter))
     listings.sort(key=lambda pair: (pair[0].provider, pair[0].provider_model_id))
     return _Compiled(tuple(listings), tuple(sorted(times)), tuple(sorted(edges)), windowed)

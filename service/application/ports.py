@@ -28,6 +28,8 @@ class SourceRecord:
     kind: str
     retrieved_on: date | None
     note: str = ""
+    precedence: int = 100
+    """Of two sources that price a meter at a time, the one of higher precedence counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +211,36 @@ class CatalogSnapshot(Protocol):
         """Return all sources by id."""
         ...
 
+    def unit_sizes(self) -> Mapping[str, Decimal]:
+        """Return by unit id how many of its dimension's base unit one is, exactly."""
+        ...
+
     def revision_at(self, moment: datetime) -> int:
         """Return the last revision recorded at or before a time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedUsage:
+    """What a provider's own usage object says."""
+
+    model: str | None
+    """The provider's model id where the object is a whole response."""
+    service_tier: str | None
+    quantities: Mapping[str, int | Decimal]
+    """By meter; wholes include their parts."""
+
+
+class UsageReader(Protocol):
+    """Reads providers' usage objects."""
+
+    def read(
+        self, response: Mapping[str, object] | Sequence[object], provider: str, api_flavor: str | None
+    ) -> ExtractedUsage:
+        """Return what a response, its usage object, or the events of a stream report.
+
+        Raises InvalidRequestError where they hold no usage that the provider's extractors can read.
+        """
         ...
 
 

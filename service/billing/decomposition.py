@@ -92,14 +92,16 @@ def with_wholes(reported: Mapping[str, Quantity]) -> dict[str, Quantity]:
     A caller may state ``cache_read`` alone; the input is then at least that.
     """
     present = {meter: quantity for meter, quantity in reported.items() if quantity}
-    for meter in [meter for meter in present if not _is_whole(meter)]:
-        whole = _whole_of(meter)
-        if whole not in present:
-            present[whole] = sum(
-                (present[part] for part in _outermost(present, whole)),
-                start=0,
-            )
+    for whole, parts in _missing_wholes(tuple(present)):
+        present[whole] = sum((present[part] for part in parts), start=0)
     return present
+
+
+@lru_cache(maxsize=4096)
+def _missing_wholes(present: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each whole that is not reported, with the reported parts that make it up."""
+    wholes = dict.fromkeys(_whole_of(meter) for meter in present)
+    return tuple((whole, tuple(_outermost(present, whole))) for whole in wholes if whole not in present)
 
 
 def _outermost(present: Iterable[str], whole: str) -> list[str]:

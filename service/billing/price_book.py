@@ -110,7 +110,7 @@ class PriceBook:
             usage.setdefault(PER_REQUEST, 1)
         plan = self._plan(usage, facts)
         quantities = plan.decomposition.quantities(usage)
-        if not plan.factors or any(type(quantity) is not int for quantity in quantities):
+        if not plan.factors or not {int}.issuperset(map(type, quantities)):
             return self._charge_slowly(plan, quantities, usage, facts)
         lines = []
         total = 0
@@ -125,7 +125,7 @@ class PriceBook:
     def _plan(self, usage: Mapping[str, Quantity], facts: ChargeFacts) -> _Plan:
         # Windows start and end at whole minutes.
         minute = facts.at.replace(second=0, microsecond=0) if self._windowed else None
-        bands = tuple(bisect_right(edges, usage.get(measure, 0)) for measure, edges in self._edges.items())
+        bands = tuple([bisect_right(edges, usage.get(measure, 0)) for measure, edges in self._edges.items()])
         key = (
             bisect_right(self._times, facts.at),
             minute,
@@ -265,9 +265,7 @@ def _first_seen(groups: Iterable[Sequence[PriceRow]], at: datetime) -> datetime 
 
     A price stated to begin on a day did not hold before it. One that was only seen on a day may have.
     """
-    rows = [row for group in groups for row in group]
-    if any(row.valid_from <= at for row in rows):
-        return None
+    rows = [row for group in groups for row in group if row.valid_from > at]
     first = min(rows, key=lambda row: (row.valid_from, row.basis == "stated"), default=None)
     return None if first is None or first.basis == "stated" else first.valid_from
 

@@ -25,11 +25,18 @@ FIGURE_DIMENSIONS: Final[Mapping[str, str]] = {
 
 UnitFactors = Mapping[str, Decimal]
 
+_REVIEWED_PRECEDENCE: Final = 100
+_PACKAGE_PRECEDENCE: Final = 50
+"""Own rows override a package where it is shown wrong (CONTRACT 3)."""
+
 
 def source_record(document: Mapping[str, object]) -> SourceRecord:
     """Return a source."""
     seed = SourceSeed.model_validate(document)
-    return SourceRecord(seed.id, seed.title, seed.url, seed.kind, seed.retrieved_on, seed.note)
+    precedence = seed.precedence
+    if precedence is None:
+        precedence = _PACKAGE_PRECEDENCE if seed.kind == "package" else _REVIEWED_PRECEDENCE
+    return SourceRecord(seed.id, seed.title, seed.url, seed.kind, seed.retrieved_on, seed.note, precedence)
 
 
 def number_format(document: Mapping[str, object]) -> NumberFormat:

@@ -89,6 +89,9 @@ class SourceSeed(SeedModel):
     retrieved_on: date | None = None
     imported: bool = False
     """True where an importer also writes rows of this source: absence from the seeds then means nothing."""
+    precedence: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Of two sources that price a meter at a time, the one of higher precedence counts. None stands for
+    50 of a package, whose rows give way to reviewed ones, and for 100 of every other kind."""
     note: str = ""
 
 

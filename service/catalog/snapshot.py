@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Self, TypeVar
 
 from service.application.ports import (
@@ -106,6 +107,10 @@ class Snapshot:
     def units(self) -> Mapping[str, UnitSeed]:
         """Return the unit registry by id."""
         return dict(self._references.units)
+
+    def unit_sizes(self) -> Mapping[str, Decimal]:
+        """Return by unit id how many of its dimension's base unit one is, exactly."""
+        return {unit.id: unit.factor for unit in self._references.units.values()}
 
     def meters(self) -> Mapping[str, MeterSeed]:
         """Return the meter registry by id."""

@@ -30,8 +30,8 @@ class FakeSnapshot:
         self.reads = 0
 
     def sources(self) -> dict[str, Any]:
-        kinds = {"genai-prices": "package", "own-page": "price_page"}
-        return {name: SimpleNamespace(id=name, kind=kind) for name, kind in kinds.items()}
+        precedence = {"genai-prices": 50, "own-page": 100}
+        return {name: SimpleNamespace(id=name, precedence=value) for name, value in precedence.items()}
 
     def listings(self, model: str) -> list[ListingRecord]:
         return [listing for listing in self._listings if listing.model == model]

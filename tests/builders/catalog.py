@@ -208,6 +208,9 @@ class FakeSnapshot:
     def sources(self) -> Mapping[str, SourceRecord]:
         return {}
 
+    def unit_sizes(self) -> Mapping[str, Decimal]:
+        return {"million_tokens": Decimal(1_000_000), "gpu_hour": Decimal(3_600)}
+
     def revision_at(self, moment: datetime) -> int:
         return max(0, min(self.revision, (moment - MORNING).days))
 

@@ -70,8 +70,10 @@ TYPES = (
         "price-not-known-at",
         422,
         "No price is known for that time",
-        "No price row of the catalog applies to this accelerator, provider or time.",
-        "Send `price.amount` and `price.currency`, or choose what the detail offers.",
+        "No price row of the catalog is in force at that time, or the price was first seen only later; what "
+        "it was before is not known.",
+        'Send `price.amount` and `price.currency` with an estimate, `"backdate": "earliest"` with a usage '
+        "record, or choose what the detail offers.",
     ),
     ProblemType(
         "price-not-found",

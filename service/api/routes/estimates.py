@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.answers import compute_estimate, encode_answer
-from service.api.batch import BatchResponse, take_body
+from service.api.batch import BatchResponse, EstimateLines, take_body
 from service.api.body import NDJSON_TYPES, read_body, require_content_type
 from service.api.deps import services_of, snapshot_of
 from service.api.documentation import BATCH_BODY, BATCH_RESPONSE, ESTIMATE_BODY, MIN_REVISION, problems
@@ -47,7 +47,7 @@ async def estimate_batch(request: Request) -> Response:
     except BaseException:
         body.file.close()
         raise
-    return BatchResponse(body, snapshot, services)
+    return BatchResponse(body, snapshot, services, EstimateLines(snapshot, services, services.clock()))
 
 
 def add_routes(app: FastAPI) -> None:
