@@ -40,7 +40,8 @@ class MarginalPoint:
     table: ReplicaTable
     policy: EnginePolicy
     mix: Mix
-    seen_batch: float
+    batch: float
+    """Mean sequences decoding."""
     population: Population
     limited_by: str
 
@@ -143,14 +144,14 @@ def _longer_steps(mix: Mix) -> Mix:
 
 def _rise(point: MarginalPoint, longer: Mix, held: str, once: bool = True) -> float:
     """Return d ln c / d ln n along a lengthening, with ``held`` as it is."""
-    batch = point.seen_batch
+    batch = point.batch
     cost, figure = _evaluate(point, point.mix, batch, (held, once))
     cost_n, figure_n = _evaluate(point, longer, batch, (held, once))
     by_tokens = (cost_n - cost) / STEP
-    # Towards a smaller batch, which every limit allows.
-    smaller = 1.0 + (batch - 1.0) * (1.0 - STEP)
-    if smaller == batch:
+    if held == "batch":
         return by_tokens
+    # Towards a smaller batch, which every limit allows.
+    smaller = batch * (1.0 - STEP)
     cost_b, figure_b = _evaluate(point, point.mix, smaller, (held, once))
     slope = figure_b - figure
     if slope == 0.0:
@@ -164,8 +165,19 @@ def _evaluate(point: MarginalPoint, mix: Mix, batch: float, how: tuple[str, bool
     load, policy = _load(point, mix), point.policy
     if not once:
         load, policy = _nothing_once(point, load, batch)
-    state = steady_state(point.table, load, policy, np.array([batch]), point.population)
+    state = steady_state(point.table, load, policy, *_axis(point, batch, held))
     return -float(np.log(state.requests_per_second[0])), _figure(point, load, state, held)
+
+
+def _axis(point: MarginalPoint, batch: float, held: str) -> tuple[Array, Population]:
+    """Return the batch axis at a mean batch.
+
+    Open arrivals see ``1 + B``, which keeps the prefill of every step in proportion to the batch. Only
+    the wait for the first token depends on the population.
+    """
+    if held == "ttft" and point.population == "closed":
+        return np.array([max(batch, 1.0)]), "closed"
+    return np.array([1.0 + batch]), "open"
 
 
 def _nothing_once(point: MarginalPoint, load: Load, batch: float) -> tuple[Load, EnginePolicy]:
@@ -192,9 +204,9 @@ def _figure(point: MarginalPoint, load: Load, state: SteadyState, held: str) -> 
         return float(np.log(state.tpot_seconds[0]))
     if held == "ttft":
         return float(np.log(state.ttft_seconds[0]))
-    if held == "batch":
-        return float(np.log(state.batch[0]))
     batch = float(state.seen_batch[0])
+    if held == "batch":
+        return float(np.log(batch))
     if held == "prefill":
         return float(np.log(batch - 1.0) - np.log(prefill_limit(point.table, load, point.policy) - 1.0))
     return float(np.log(batch) - np.log(_memory_batch(point, load)))

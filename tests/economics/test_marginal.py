@@ -23,12 +23,12 @@ WITHOUT_ATTENTION = make_table(make_work(make_layer(())))
 
 def _point(
     tokens: tuple[float, float, float] = (3000.0, 0.0, 400.0),
-    seen_batch: float = 48.0,
+    batch: float = 48.0,
     table: ReplicaTable = TABLE,
     limited_by: str = "tpot",
 ) -> MarginalPoint:
     mix = make_mix([tokens], [0], [1.0])
-    return MarginalPoint(table, POLICY, mix, seen_batch, "closed", limited_by)
+    return MarginalPoint(table, POLICY, mix, batch, "closed", limited_by)
 
 
 @pytest.mark.parametrize("closure", CLOSURES)
@@ -80,7 +80,7 @@ def test_under_a_limit_on_the_first_token_more_output_can_save_money() -> None:
 def _cost(point: MarginalPoint, tokens: tuple[float, float, float]) -> float:
     moments = reduce_mix(make_mix([tokens], [0], [1.0]), point.table.spans, point.chunk_limit_tokens)
     load = make_load(point.table, moments)
-    state = steady_state(point.table, load, POLICY, np.array([point.seen_batch]), "closed")
+    state = steady_state(point.table, load, POLICY, np.array([1.0 + point.batch]), "open")
     return 1.0 / float(state.requests_per_second[0])
 
 
@@ -99,7 +99,7 @@ def test_the_derivative_is_that_of_a_few_more_tokens(kind: int, added: tuple[flo
 def _average(point: MarginalPoint) -> Array:
     moments = reduce_mix(point.mix, point.table.spans, point.chunk_limit_tokens)
     load = make_load(point.table, moments)
-    state = steady_state(point.table, load, POLICY, np.array([point.seen_batch]), "closed")
+    state = steady_state(point.table, load, POLICY, np.array([1.0 + point.batch]), "open")
     return attribute(Subject(point.table, load, moments, state)).shares.sum(axis=(0, 2, 3))
 
 
