@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from service.api.documentation import PROBLEM_SCHEMA
 from service.api.schemas.estimate_request import EstimateBody
 from service.api.schemas.usage_request import UsageBody
-from service.api.security import add_security
 from service.api.version import VERSION
 
 _BODIES: tuple[type[BaseModel], ...] = (UsageBody, EstimateBody)
@@ -40,7 +39,6 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         schemas[model.__name__] = body
     schemas["Problem"] = PROBLEM_SCHEMA
     _drop_default_refusals(document)
-    add_security(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 
