@@ -91,18 +91,19 @@ def steady_state(
     tpot = step_seconds * layout.pp
     service = np.maximum(load.mean_uncached / chunk, 1.0) * mixed_total
     fill = (layout.pp - 1) * mixed_total
-    # What a request takes of the prefill server at capacity: its share of a full chunk.
-    taken = load.mean_uncached / room * mixed_total / layout.attention_dp
-    batch = seen_batch - 1.0
-    if population == "closed":
-        free = np.maximum(steps * tpot - batch * taken, 0.0)
-        batch = batch + free / (free + service + fill)
-    rate = batch / (steps * tpot)
-    rho = np.minimum(rate * taken, 1.0)
-    server = (batch / layout.attention_dp, rho, taken * layout.attention_dp)
-    waiting = _waiting(load, server, population)
     # A request that finds the engine busy waits for the step under way.
     under_way = np.minimum(seen_batch - 1.0, 1.0) * step_seconds
+    # Of the prefill server a request takes its share of a full chunk; the rest of its time just passes.
+    server = load.mean_uncached / room * mixed_total
+    decoding = steps * tpot
+    delay = 1.0 + (under_way + fill + service - server) / decoding
+    batch = seen_batch - 1.0
+    if population == "closed":
+        free = np.maximum(decoding - batch * server / layout.attention_dp, 0.0)
+        batch = batch + free / (free * delay + server)
+    rate = batch / decoding
+    rho = np.minimum(rate * server / layout.attention_dp, 1.0)
+    waiting = _waiting(load, (batch * delay / layout.attention_dp, rho, server), population)
     prefill = service + fill
     ttft = waiting + under_way + prefill
     return SteadyState(
