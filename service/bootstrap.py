@@ -6,20 +6,25 @@ the server calls in each worker.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from service import resources
 from service.api.app import create_app
 from service.api.deps import Services, make_services
 from service.api.limits import ApiLimits
+from service.api.management import AccessRules, Management
 from service.application.estimate import Estimator
+from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
 from service.application.usage import UsagePricer
 from service.catalog import database, seeding
+from service.catalog.key_store import DatabaseKeyStore
 from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
 from service.settings import Settings
@@ -71,6 +76,16 @@ def read_snapshot(settings: Settings) -> CatalogSnapshot:
         engine.dispose()
 
 
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[Keys]:
+    """Open the keys of the configured database, for a process that changes them on the spot."""
+    engine = database.open_engine(settings.database_url)
+    try:
+        yield Keys(DatabaseKeyStore(engine), _now)
+    finally:
+        engine.dispose()
+
+
 def create_service(settings: Settings | None = None) -> FastAPI:
     """Return the application over the configured database; connects when it is started.
 
@@ -91,12 +106,23 @@ def create_service(settings: Settings | None = None) -> FastAPI:
         try:
             estimate = Estimator().estimate
             pricer = UsagePricer(GenaiUsageReader(), estimate)
-            yield make_services(holder, estimate, _now, _limits(chosen), price_usage=pricer.price)
+            services = make_services(holder, estimate, _now, _limits(chosen), price_usage=pricer.price)
+            yield replace(services, management=_management(chosen, engine, holder))
         finally:
             await asyncio.to_thread(holder.stop)
             engine.dispose()
 
     return create_app(open_services)
+
+
+def _management(settings: Settings, engine: Engine, holder: SnapshotHolder) -> Management:
+    store = DatabaseKeyStore(engine)
+    return Management(
+        rules=AccessRules(settings.open_read, settings.open_price),
+        ring=holder,
+        keys=Keys(store, _now),
+        audit=store,
+    )
 
 
 def _now() -> datetime:

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import openapi_document
+from service.api.access import AccessCheck
 from service.api.deps import ServicesFactory
 from service.api.handlers import install_handlers
-from service.api.routes import catalog, estimates, health, pages, prices, usage
+from service.api.routes import catalog, estimates, health, keys, pages, prices, usage
 from service.api.version import VERSION
 
 
@@ -43,8 +44,9 @@ def create_app(open_services: ServicesFactory | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     install_handlers(app)
+    app.add_middleware(AccessCheck)
     openapi_document.install(app)
-    for room in (estimates, usage, catalog, prices, health, pages):
+    for room in (keys, estimates, usage, catalog, prices, health, pages):
         room.add_routes(app)
     app.get("/openapi.json", include_in_schema=False)(_openapi_document)
     return app

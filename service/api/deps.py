@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from service.api.limits import ApiLimits
+from service.api.management import Management
 from service.api.pool import BoundedPool
 from service.api.problems import ProblemError
 from service.application.answers import EstimateAnswer
@@ -49,6 +50,8 @@ class Services:
     limits: ApiLimits
     heavy: BoundedPool
     batches: BoundedPool
+    management: Management | None = None
+    """Keys, writes and imports; None where they are not set up."""
 
 
 ServicesFactory = Callable[[], AbstractAsyncContextManager[Services]]

@@ -104,12 +104,16 @@ IF_NONE_MATCH: dict[str, Any] = {
 
 _TITLES = {
     400: "The request cannot be read",
+    401: "A key is needed, or the one sent is not in force",
+    403: "The key lacks the scope",
     404: "There is nothing at this address",
     405: "The path takes another method",
     409: "The state moved",
+    412: "The catalog moved on",
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "Readable, but wrong or infeasible",
+    428: "If-Match is missing",
     500: "The service made a mistake",
     503: "The catalog or a free place is missing; see Retry-After",
 }

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from service.api.documentation import PROBLEM_SCHEMA
 from service.api.schemas.estimate_request import EstimateBody
+from service.api.schemas.management import KeyBody
 from service.api.schemas.usage_request import UsageBody
+from service.api.security import add_security
 from service.api.version import VERSION
 
-_BODIES: tuple[type[BaseModel], ...] = (UsageBody, EstimateBody)
+_BODIES: tuple[type[BaseModel], ...] = (UsageBody, EstimateBody, KeyBody)
 _REFERENCES = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "What one uncached input, cached input and output token of a language model costs on given hardware "
@@ -39,6 +41,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         schemas[model.__name__] = body
     schemas["Problem"] = PROBLEM_SCHEMA
     _drop_default_refusals(document)
+    add_security(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 

@@ -13,10 +13,13 @@ from service.api.problem_types.kind import ProblemType
 from service.api.strict_json import UnreadableJsonError
 from service.application.errors import (
     ApplicationError,
+    AuthenticationError,
     ConflictError,
+    ForbiddenError,
     InvalidRequestError,
     LimitExceededError,
     NoPriceError,
+    PreconditionError,
     UnavailableError,
     UnknownIdError,
 )
@@ -33,6 +36,9 @@ ERROR_TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (LimitExceededError, 422, "limit-exceeded"),
     (NoPriceError, 422, "price-not-known-at"),
     (ConflictError, 409, "conflict"),
+    (AuthenticationError, 401, "key-invalid"),
+    (ForbiddenError, 403, "scope-missing"),
+    (PreconditionError, 412, "precondition-failed"),
     (UnavailableError, 503, "catalog-unavailable"),
     (InvalidRequestError, 422, "invalid-request"),
     (ApplicationError, 422, "invalid-request"),
@@ -108,6 +114,8 @@ class ProblemError(Exception):
         self.headers: dict[str, str] = dict(headers or {})
         if self.status == 503:
             self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+        if self.status == 401:
+            self.headers.setdefault("WWW-Authenticate", 'Bearer realm="pertoken"')
 
 
 CALLER_ERRORS: tuple[type[Exception], ...] = (ProblemError, *(row[0] for row in ERROR_TABLE))

@@ -9,6 +9,9 @@
     +-- NoPriceError            no price row applies
     +-- ConflictError           the state moved under the caller
     +-- UnavailableError        the catalog cannot answer now
+    +-- AuthenticationError     no key, or one that is not in force
+    +-- ForbiddenError          a key that does not carry the scope
+    +-- PreconditionError       the caller's revision is missing or was overtaken
 
 Errors of the engine (``service.engine.errors``) pass through unchanged.
 """
@@ -82,3 +85,21 @@ class UnavailableError(ApplicationError):
     """The catalog cannot answer now."""
 
     code = "catalog-unavailable"
+
+
+class AuthenticationError(ApplicationError):
+    """No key was sent, or one that is not in force."""
+
+    code = "key-invalid"
+
+
+class ForbiddenError(ApplicationError):
+    """The key does not carry the scope that this needs."""
+
+    code = "scope-missing"
+
+
+class PreconditionError(ApplicationError):
+    """The revision that the caller read is no longer the newest."""
+
+    code = "precondition-failed"

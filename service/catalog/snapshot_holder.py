@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,8 +12,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.application.errors import UnavailableError
+from service.application.write_ports import ApiKeyRecord
 from service.catalog.content import EMPTY, load_content
 from service.catalog.database import current_revision, reading
+from service.catalog.key_store import live_keys
 from service.catalog.snapshot import Snapshot
 from service.engine.errors import EngineError
 
@@ -72,6 +74,7 @@ class SnapshotHolder:
         self._confirmed_at: float | None = None
         self._error: str | None = "not looked yet"
         self._loading = threading.Lock()
+        self._keys: Mapping[str, ApiKeyRecord] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -95,6 +98,10 @@ class SnapshotHolder:
                 accepted={"retry_after_seconds": 5},
             )
         return snapshot
+
+    def keys(self) -> Mapping[str, ApiKeyRecord]:
+        """Return the keys that were not revoked at the last look, by id; no I/O."""
+        return self._keys
 
     def age_seconds(self) -> float | None:
         """Return for how long the database has not confirmed the snapshot; None without a snapshot."""
@@ -139,6 +146,8 @@ class SnapshotHolder:
         before = self._snapshot
         with reading(self._engine) as connection:
             now = current_revision(connection)
+            # Keys have no revision and are few: they travel with every look.
+            self._keys = live_keys(connection)
             if before is not None and now == before.info.revision:
                 return
             if before is not None and now > before.info.revision:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from service import bootstrap
 from service.application.errors import InvalidRequestError, UnavailableError
+from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
 from service.settings import Settings
 
@@ -66,6 +67,22 @@ def current_snapshot() -> CatalogSnapshot:
     if snapshot.info.revision == 0:
         raise UnavailableError(f"The catalog is empty. {_WAY_OUT}")
     return snapshot
+
+
+@contextmanager
+def open_keys() -> Iterator[Keys]:
+    """Open the API keys of the configured database, which must have its tables already.
+
+    Raises
+    ------
+    UnavailableError
+        Where an SQLite file is not there; a key in a fresh file would open nothing.
+    """
+    settings = load_settings()
+    if _is_missing_file(settings.database_url):
+        raise UnavailableError(f"{settings.database_url} does not exist. {_WAY_OUT}")
+    with bootstrap.open_keys(settings) as keys:
+        yield keys
 
 
 def migrate(settings: Settings) -> str:

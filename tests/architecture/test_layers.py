@@ -18,6 +18,7 @@ EDGES: dict[str, set[str]] = {
     "catalog": {
         "catalog",
         "application.ports",
+        "application.write_ports",
         "application.errors",
         "engine",
         "billing",
