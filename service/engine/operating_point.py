@@ -1,7 +1,7 @@
 """Where on its throughput curve a replica works: concurrency, arrivals, or cheapest within limits.
 
 The curve is evaluated on a log-spaced axis in one broadcast call, the bracket that holds the answer once
-more on a finer axis, and the answer is interpolated; no Python iteration (METHOD 3).
+more on a finer axis (twice where the curve bends sharply in it), and the answer is interpolated (METHOD 3).
 """
 
 from collections.abc import Callable
@@ -28,6 +28,9 @@ _CLOSING = 1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS)
 _FINE = np.linspace(0.0, 1.0, FINE_POINTS)
 _TOLERANCE = 1e-3
 """Relative error of interpolation within the last bracket that passes for a limit held."""
+_REFINEMENTS = 2
+_NARROW = 0.05
+"""Logarithm of what is asked for across a bracket within which a straight line will do."""
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -107,11 +110,9 @@ def solve_arrivals(replica: Replica, requests_per_second: float, limits: Limits 
             accepted={"maximum_requests_per_second_per_replica": most},
         )
     if limits is not None:
-        worst, which = _violation(replica, state, limits)
-        if worst[0] > _TOLERANCE:
-            _refuse(
-                state, limits, str(which[0]), f"{requests_per_second:.4g} requests/s on each replica take"
-            )
+        worst, which = _binding(_violation(replica, state, limits))
+        if worst > _TOLERANCE:
+            _refuse(state, limits, which, f"{requests_per_second:.4g} requests/s on each replica take")
     return Solved(state, memory, "arrivals", 0.0, float(state.concurrency[0]))
 
 
@@ -126,24 +127,26 @@ def solve_cheapest(replica: Replica, limits: Limits) -> Solved:
     memory, axis, edge = _axis(replica)
 
     def excess(state: SteadyState) -> Array:
-        return _violation(replica, state, limits)[0]
+        return np.maximum(*_violation(replica, state, limits))
 
     found = _search(replica, axis, excess, "closed")
     # The axis begins at a lone request.
-    worst, which = _violation(replica, found.curve, limits)
-    if worst[0] > 0:
-        _refuse(found.curve, limits, str(which[0]), "a lone request already takes")
+    violation = _violation(replica, found.curve, limits)
+    alone, which = _binding(violation)
+    if alone > 0:
+        _refuse(found.curve, limits, which, "a lone request already takes")
     state = _at(replica, found.seen_batch, "closed")
-    if _violation(replica, state, limits)[0][0] > _TOLERANCE:
+    over, which = _binding(_violation(replica, state, limits))
+    if over > _TOLERANCE:
         # A quantile of the step time jumps where mixed steps become common enough; stay before the jump.
         state = _at(replica, found.safe_batch, "closed")
     # Throughput can fall again before a limit binds; then the best point is inside.
-    within = np.where(worst <= 0, found.curve.requests_per_second, 0.0)
+    within = np.where(np.maximum(*violation) <= 0, found.curve.requests_per_second, 0.0)
     best = int(np.argmax(within))
     if float(within[best]) > float(state.requests_per_second[0]):
         state = _at(replica, float(axis[best]), "closed")
         return Solved(state, memory, "throughput", 0.0, float(state.concurrency[0]))
-    limited = edge if found.held else str(_violation(replica, state, limits)[1][0])
+    limited = edge if found.held else which
     return Solved(state, memory, limited, 0.0, float(state.concurrency[0]))
 
 
@@ -231,11 +234,15 @@ def _search(
     low, high, _, _ = bracket
     if low == high:
         return _Found(low, low, False, curve)
-    fine = low + (high - low) * _FINE
-    finer = _bracket(fine, excess(_at_many(replica, fine, population)))
-    if finer is None:
-        return _Found(high, low, False, curve)
-    low, high, below, above = finer
+    below, above = -np.inf, np.inf
+    for _ in range(_REFINEMENTS):
+        fine = low + (high - low) * _FINE
+        finer = _bracket(fine, excess(_at_many(replica, fine, population)))
+        if finer is None:
+            return _Found(high, low, False, curve)
+        low, high, below, above = finer
+        if above - below < _NARROW:
+            break
     if low == high or above <= below or not np.isfinite(below):
         return _Found(low, low, False, curve)
     return _Found(low + (high - low) * (-below) / (above - below), low, False, curve)
@@ -252,19 +259,22 @@ def _bracket(axis: Array, values: Array) -> tuple[float, float, float, float] | 
 
 
 def _violation(replica: Replica, state: SteadyState, limits: Limits) -> tuple[Array, Array]:
-    """Return ln of the worst latency over its limit, and which limit it is."""
+    """Return ln of (TPOT, TTFT) over their limits; minus infinity where there is no limit."""
     quantile = _QUANTILES.get(limits.statistic)
-    worst = np.full_like(state.batch, -np.inf)
-    which = np.full(state.batch.shape, "tpot", dtype=object)
+    over_tpot = over_ttft = np.full_like(state.batch, -np.inf)
     if limits.max_tpot_seconds is not None:
         tpot = state.tpot_seconds if quantile is None else itl_quantile(replica, state, quantile)
-        worst = np.log(tpot / limits.max_tpot_seconds)
+        over_tpot = np.log(tpot / limits.max_tpot_seconds)
     if limits.max_ttft_seconds is not None:
         ttft = state.ttft_seconds if quantile is None else ttft_quantile(state, quantile)
-        over = np.log(ttft / limits.max_ttft_seconds)
-        which = np.where(over > worst, "ttft", which)
-        worst = np.maximum(worst, over)
-    return worst, which
+        over_ttft = np.log(ttft / limits.max_ttft_seconds)
+    return over_tpot, over_ttft
+
+
+def _binding(violation: tuple[Array, Array]) -> tuple[float, str]:
+    """Return the worst excess at the first point, and which latency it is of."""
+    tpot, ttft = float(violation[0][0]), float(violation[1][0])
+    return (ttft, "ttft") if ttft > tpot else (tpot, "tpot")
 
 
 def _refuse(state: SteadyState, limits: Limits, which: str, who: str) -> None:
