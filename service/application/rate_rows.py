@@ -9,6 +9,7 @@ from service.application.answers import Conservation, Rate, TokenKind
 from service.application.views import COMPONENTS
 from service.economics.rates import Array, Bill, rates_per_token, sum_of_rates
 from service.engine.attribution import CACHED, RESOURCES, Attribution, PhaseIncrements
+from service.engine.spans import stack_rows
 from service.engine.tables import ATTENTION_PREFILL, OPERATORS
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments
@@ -33,7 +34,7 @@ class Split:
     @property
     def tokens(self) -> Array:
         """Tokens per request of the mix by kind and class, shape (3, K)."""
-        return np.stack((self.moments.uncached, self.moments.cached, self.moments.output))
+        return stack_rows(self.moments.uncached, self.moments.cached, self.moments.output)
 
 
 def apply_increment(shares: Array, wanted: Array) -> Array:

@@ -11,7 +11,7 @@ from service.engine.memory import MemoryPlan
 from service.engine.operating_point import Solved, ttft_quantile
 from service.engine.spans import Array
 from service.engine.step import StepLoad, step_work
-from service.engine.tables import OPERATORS, ROOFLINE_OPERATORS
+from service.engine.tables import OPERATORS, ROOFLINE_OPERATORS, ReplicaTable
 from service.engine.types import Layout
 
 COMPONENTS = {
@@ -48,19 +48,26 @@ def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout) -> Late
 
 def bounds_of(subject: Subject, attribution: Attribution) -> tuple[Bound, ...]:
     """Return what limits a decode-only step and one with a chunk."""
-    state = subject.state
+    decode, mixed = subject.state.decode_load, subject.state.mixed_load
+    both = StepLoad(
+        np.concatenate((decode.decode, mixed.decode)),
+        np.concatenate((decode.chunk, mixed.chunk)),
+        np.concatenate((decode.group, mixed.group)),
+    )
+    flop, data = step_work(subject.load.coefficients, both)
+    flops, moved = np.add.reduce(flop, axis=0).tolist(), np.add.reduce(data, axis=0).tolist()
     return (
-        _bound("decode", subject, state.decode_load, attribution.decode_parts),
-        _bound("mixed", subject, state.mixed_load, attribution.mixed_parts),
+        _bound("decode", subject.table, attribution.decode_parts, (flops[0], moved[0])),
+        _bound("mixed", subject.table, attribution.mixed_parts, (flops[1], moved[1])),
     )
 
 
-def _bound(step: Literal["decode", "mixed"], subject: Subject, load: StepLoad, parts: Array) -> Bound:
-    table = subject.table
+def _bound(
+    step: Literal["decode", "mixed"], table: ReplicaTable, parts: Array, work: tuple[float, float]
+) -> Bound:
     by_resource = np.add.reduce(parts, axis=0).tolist()
     seconds = sum(by_resource)
-    flop_by_operator, bytes_by_operator = step_work(subject.load.coefficients, load)
-    flop, data = float(np.add.reduce(flop_by_operator)[0]), float(np.add.reduce(bytes_by_operator)[0])
+    flop, data = work
     return Bound(
         step=step,
         resource=RESOURCES[by_resource.index(max(by_resource))],

@@ -80,11 +80,10 @@ def steady_state(
     arriving = (seen_batch - 1.0) * load.mean_uncached / (steps * ranks)
     chunk = np.minimum(np.maximum(max(load.mean_uncached, 1e-9), arriving), room)
     share = np.minimum(arriving / chunk, 1.0)
-    mixed_share = 1.0 - (1.0 - share) ** layout.attention_dp
-    carriers = _carriers(share, mixed_share, layout.attention_dp)
+    mixed_share, carried = _any_rank(share, chunk, layout.attention_dp)
     group = np.maximum(seen_batch / layout.pp, 1.0)
     decode_load = StepLoad(per_rank, np.zeros_like(chunk), group)
-    mixed_load = StepLoad(per_rank, chunk, group + chunk * carriers)
+    mixed_load = StepLoad(per_rank, chunk, group + carried)
     decode, mixed = _both(load, decode_load, mixed_load)
     decode_total, mixed_total = decode.total, mixed.total
     step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
@@ -145,13 +144,14 @@ def prefill_limit(table: ReplicaTable, load: Load, policy: EnginePolicy) -> floa
     return max(shrinking, 1.0 + steps * ranks * least / load.mean_uncached)
 
 
-def _carriers(share: Array, mixed_share: Array, attention_dp: int) -> Array:
-    """Mean number of ranks that carry a chunk in a step that has any."""
+def _any_rank(share: Array, chunk: Array, attention_dp: int) -> tuple[Array, Array]:
+    """Return (share of steps in which any rank carries a chunk, prefill tokens all ranks carry in one)."""
     if attention_dp == 1:
-        return np.ones_like(share)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        carriers = attention_dp * share / mixed_share
-    return np.where(mixed_share > 0, carriers, 1.0)
+        return share, chunk
+    mixed_share = 1.0 - (1.0 - share) ** attention_dp
+    there = mixed_share > 0
+    carriers = np.where(there, attention_dp * share / np.where(there, mixed_share, 1.0), 1.0)
+    return mixed_share, chunk * carriers
 
 
 def _both(load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, StepTimes]:

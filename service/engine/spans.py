@@ -18,6 +18,14 @@ from service.engine.types import Span
 Array = npt.NDArray[np.float64]
 
 
+def stack_rows(*rows: Array) -> Array:
+    """Return equal rows as one array, shape (rows, N); several times quicker than ``np.stack`` at small N."""
+    stacked = np.empty((len(rows), *rows[0].shape))
+    for place, row in enumerate(rows):
+        stacked[place] = row
+    return stacked
+
+
 def visible_keys(span: Span, position: npt.ArrayLike) -> Array:
     """Return how many keys the query at a 1-based position sees.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.engine.errors import InvalidInputError
-from service.engine.spans import Array, kept_keys, kept_sum, reach, recent_sum, visible_sum
+from service.engine.spans import Array, kept_keys, kept_sum, reach, recent_sum, stack_rows, visible_sum
 from service.engine.types import Span
 
 IntArray = npt.NDArray[np.intp]
@@ -74,15 +74,17 @@ def make_mix(samples: npt.ArrayLike, class_index: npt.ArrayLike, weight: npt.Arr
         )
     _check_samples(rows, shares)
     index = np.asarray(class_index, dtype=np.intp)
+    start = np.zeros(1, dtype=np.intp)
     if index.shape[0] > 1:
         order = np.argsort(index, kind="stable")
         rows, shares, index = rows[order], shares[order], index[order]
+        start = np.flatnonzero(np.diff(index, prepend=-1))
     return Mix(
         input_tokens=rows[:, 0],
         cached_tokens=np.minimum(rows[:, 1], rows[:, 0] - 1.0),
         output_tokens=rows[:, 2],
         weight=shares / shares.sum(),
-        class_start=np.flatnonzero(np.diff(index, prepend=-1)),
+        class_start=start,
     )
 
 
@@ -185,7 +187,7 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
     """
     prompt, cached = mix.input_tokens, mix.cached_tokens
     new, steps = prompt - cached, mix.output_tokens - 1.0
-    tokens = mix.by_class(np.stack((np.ones_like(new), new, cached, mix.output_tokens, steps)))
+    tokens = mix.by_class(stack_rows(np.ones_like(new), new, cached, mix.output_tokens, steps))
     means = tokens.sum(axis=1)
     mean_new, mean_steps = float(means[1]), float(means[4])
     variation = mix.mean(new * new) / (mean_new * mean_new) - 1.0 if mean_new > 0 else 0.0
@@ -195,8 +197,8 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         rows.append(pairs)
         held.append(_held(mix, span, (keys, steps, mean_steps)))
         limits.append(_limit_rows(span, new, steps, chunk_limit_tokens))
-    by_class = mix.by_class(np.stack(rows)) if rows else np.zeros((0, 8, mix.classes))
-    limit = np.stack(limits) @ mix.weight if limits else np.zeros((0, 3))
+    by_class = mix.by_class(stack_rows(*rows)) if rows else np.zeros((0, 8, mix.classes))
+    limit = stack_rows(*limits) @ mix.weight if limits else np.zeros((0, 3))
     return Moments(
         class_share=tokens[0],
         uncached=tokens[1],
@@ -227,9 +229,9 @@ def _span_rows(
     """Return (rows for ``Moments`` of shape (8, N), keys kept of shape (3, N)) of one span."""
     prompt, cached, new, steps = tokens
     end = prompt + steps
-    at_prompt, at_cached, at_end = visible_sum(span, np.stack((prompt, cached, end)))
+    at_prompt, at_cached, at_end = visible_sum(span, stack_rows(prompt, cached, end))
     own, on_output, new_and_output = recent_sum(
-        span, np.stack((cached, prompt, cached)), np.stack((new, steps, new + steps))
+        span, stack_rows(cached, prompt, cached), stack_rows(new, steps, new + steps)
     )
     rows = np.zeros((8, new.shape[0]))
     rows[0] = own
@@ -238,8 +240,8 @@ def _span_rows(
     np.maximum(at_end - at_prompt - new_and_output + own, 0.0, out=rows[2])
     np.maximum(new_and_output - own - on_output, 0.0, out=rows[3])
     rows[4] = on_output
-    kept_before, kept_at_prompt, kept_own = kept_keys(span, np.stack((cached, prompt, new)))
-    sum_before, sum_at_prompt, sum_own, sum_at_end = kept_sum(span, np.stack((cached, prompt, new, end)))
+    kept_before, kept_at_prompt, kept_own = kept_keys(span, stack_rows(cached, prompt, new))
+    sum_before, sum_at_prompt, sum_own, sum_at_end = kept_sum(span, stack_rows(cached, prompt, new, end))
     new_keys = new / span.stride
     # Keys kept before each chunk: the sum over positions by the trapezoidal rule (equation W5).
     long = new > chunk_limit_tokens
@@ -250,7 +252,7 @@ def _span_rows(
     rows[6] = np.where(long, again, np.where(new > 0, kept_before, 0.0))
     rows[7] = new_keys
     reserved = kept_keys(span, end + 1.0)
-    return rows, np.stack((sum_at_end - sum_at_prompt, reserved, kept_at_prompt))
+    return rows, stack_rows(sum_at_end - sum_at_prompt, reserved, kept_at_prompt)
 
 
 def _held(mix: Mix, span: Span, figures: tuple[Array, Array, float]) -> tuple[float, float, float]:
@@ -264,13 +266,8 @@ def _held(mix: Mix, span: Span, figures: tuple[Array, Array, float]) -> tuple[fl
 
 def _limit_rows(span: Span, new: Array, steps: Array, chunk_limit_tokens: float) -> Array:
     """Return derivatives by C at C = 0 of the rows on cached keys, shape (3, N); see ``CachedLimit``."""
-    first, at_prompt, at_end = reach(span, np.stack((np.ones_like(new), new + 1.0, new + steps + 1.0)))
+    first, at_prompt, at_end = reach(span, stack_rows(np.ones_like(new), new + 1.0, new + steps + 1.0))
     long = new > chunk_limit_tokens
     kept = new / span.stride if span.kind == "top_k" else at_prompt - first
-    return np.stack(
-        (
-            at_prompt - first,
-            at_end - at_prompt,
-            np.where(long, kept / chunk_limit_tokens, 1.0 / span.stride),
-        )
-    )
+    reads = np.where(long, kept / chunk_limit_tokens, 1.0 / span.stride)
+    return stack_rows(at_prompt - first, at_end - at_prompt, reads)
