@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.api.from_body import dataclass_of
 from service.api.problems import FieldError, ProblemError
 from service.api.schemas.estimate_request import (
     ArrivalRateBody,
@@ -17,6 +18,7 @@ from service.api.schemas.estimate_request import (
 )
 from service.api.schemas.fields import MAX_ACCELERATORS, MAX_INTEGER, MAX_LAYERS
 from service.api.validation import problem_from_pydantic
+from service.application.cost_requests import CostTermsRequest, LoadProfileRequest
 from service.application.ports import CatalogSnapshot
 from service.application.requests import (
     EstimateRequest,
@@ -81,6 +83,13 @@ def estimate_request(body: EstimateBody, snapshot: CatalogSnapshot) -> EstimateR
         calibration=body.calibration,
         as_of=body.as_of,
         known_at=resolve_known_at(body.known_at, snapshot),
+        closure=body.closure,
+        include=None if body.include is None else tuple(body.include),
+        costs=None if body.costs is None else dataclass_of(CostTermsRequest, body.costs),
+        load_profile=None
+        if body.load_profile is None
+        else dataclass_of(LoadProfileRequest, body.load_profile),
+        utilisation_range=None if body.utilisation_range is None else tuple(body.utilisation_range),
         defaulted=(*(body.defaulted or ()), *unnamed),
     )
 

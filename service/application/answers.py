@@ -10,6 +10,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from service.application.cost_answers import (
+    CostBasis,
+    FleetDay,
+    MarginalDetail,
+    ResourcePrices,
+    SplitRates,
+)
 from service.application.requests import EstimateRequest
 
 TokenKind = Literal["uncached_input", "cached_input", "output"]
@@ -225,3 +232,13 @@ class EstimateAnswer:
     provenance: Provenance
     resolved: EstimateRequest
     digest: str
+    cost_bases: tuple[CostBasis, ...] = ()
+    """Rental, total cost of ownership and energy, as far as the terms are given; idle on its own line."""
+    fleet: FleetDay | None = None
+    """What the load profile does to the fleet; None without one."""
+    marginal: MarginalDetail | None = None
+    """Under split ``marginal``; None else."""
+    splits: tuple[SplitRates, ...] = ()
+    """All rules side by side where ``include`` asks for ``splits``."""
+    resource_prices: ResourcePrices | None = None
+    """Where ``include`` asks for ``resource_prices``."""

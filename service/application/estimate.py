@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 import orjson
 
@@ -14,6 +15,9 @@ from service.application.answers import (
     RowUsed,
     Throughput,
 )
+from service.application.bases import fleet_day, fleet_for
+from service.application.cost_answers import MarginalDetail
+from service.application.cost_lines import cost_bases, hourly_cost
 from service.application.deployment import Deployments
 from service.application.explain import explain
 from service.application.gpu_price import GpuPriceChooser
@@ -30,7 +34,14 @@ from service.application.rate_rows import (
 )
 from service.application.requests import EstimateRequest, OperatingPointRequest
 from service.application.resolve import Resolved, resolve
+from service.application.splits import (
+    marginal_detail,
+    marginal_of,
+    resource_prices_of,
+    splits_side_by_side,
+)
 from service.application.views import bounds_of, latency_of, mean_use, memory_of, operators_of
+from service.economics.bases import Fleet, HourlyCost
 from service.economics.rates import Bill, bill
 from service.engine.attribution import Attribution, Subject, attribute, phase_increments
 from service.engine.load import make_load
@@ -63,6 +74,11 @@ class Solution:
     utilisation: float
     replicas: int
     bill: Bill
+    hourly: Decimal
+    """Cost of a paid accelerator-hour."""
+    hours: Mapping[str, HourlyCost]
+    """The same by basis, working and waiting."""
+    fleet: Fleet | None
 
 
 class Estimator:
@@ -129,8 +145,13 @@ def solve_resolved(resolved: Resolved) -> Solution:
     replica = Replica(table, load, policy)
     solved, utilisation, replicas = _solve_point(replica, point, resolved.request.utilisation)
     subject = Subject(table, load, moments, solved.state)
-    price = float(resolved.price.amount) / SECONDS_PER_HOUR
     rate = float(solved.state.requests_per_second[0])
+    fleet = None
+    if resolved.request.load_profile is not None:
+        fleet = fleet_for(resolved.request.load_profile, rate)
+        utilisation = fleet.utilisation
+    hourly, hours = hourly_cost(resolved, subject, utilisation)
+    price = float(hourly) / SECONDS_PER_HOUR
     # Under a given arrival rate replicas are paid whether busy or not, and the arrivals share them.
     paid = 1.0 if point.kind == "arrival_rate" else utilisation
     return Solution(
@@ -142,6 +163,9 @@ def solve_resolved(resolved: Resolved) -> Solution:
         utilisation=utilisation,
         replicas=replicas,
         bill=bill(deployment.layout.accelerators, price, rate, paid),
+        hourly=hourly,
+        hours=hours,
+        fleet=fleet,
     )
 
 
@@ -170,7 +194,8 @@ def _answer(
     resolved, state = solution.resolved, solution.solved.state
     deployment = resolved.deployment
     rule = resolved.request.split or "shapley"
-    split, phase = _split(solution, rule)
+    split, phase, marginal = _split(solution, rule)
+    include = resolved.request.include or ()
     rates = mix_rates(split)
     by_class = class_rates(split, rates, resolved.class_names)
     point = _point(solution)
@@ -186,7 +211,7 @@ def _answer(
         rates=rates,
         rates_by_class=by_class,
         cost_per_request=solution.bill.per_request,
-        cost_per_accelerator_hour=resolved.price.amount,
+        cost_per_accelerator_hour=solution.hourly,
         currency=split.currency,
         output_to_input_ratio=rates[2].per_million_tokens / fresh if fresh > 0 else 0.0,
         split=rule,
@@ -208,20 +233,38 @@ def _answer(
         provenance=_provenance(resolved, snapshot, now),
         resolved=resolved.request,
         digest=_digest(resolved),
+        cost_bases=cost_bases(
+            resolved, solution.hours, (solution.fleet, solution.utilisation), (rates, solution.bill)
+        ),
+        fleet=fleet_day(solution.fleet),
+        marginal=marginal,
+        splits=splits_side_by_side(resolved, solution.solved, solution.subject, solution.bill)
+        if "splits" in include
+        else (),
+        resource_prices=resource_prices_of(resolved, solution.solved, solution.subject, solution.bill)
+        if "resource_prices" in include
+        else None,
     )
 
 
-def _split(solution: Solution, rule: str) -> tuple[Split, Mapping[str, Mapping[str, float]]]:
-    """Divide the bill by a rule; also the rates under both increments where the rule is ``phase``."""
+def _split(
+    solution: Solution, rule: str
+) -> tuple[Split, Mapping[str, Mapping[str, float]], MarginalDetail | None]:
+    """Divide the bill by a rule; with both increments of ``phase``, or what ``marginal`` says of itself."""
     shares = solution.attribution.shares
     split = Split(
         shares, solution.attribution, solution.moments, solution.bill, solution.resolved.price.currency
     )
+    if rule == "marginal":
+        closure = solution.resolved.request.closure or "tpot_and_ttft_limits"
+        found = marginal_of(solution.resolved, solution.solved, closure)
+        wanted = found.per_token * split.tokens.sum(axis=1)
+        return replace(split, shares=apply_increment(shares, wanted)), {}, marginal_detail(found)
     if rule != "phase":
-        return split, {}
+        return split, {}, None
     increments = phase_increments(solution.subject, solution.attribution)
     phased = replace(split, shares=apply_increment(shares, increments.over_decode))
-    return phased, phase_rates(split, increments)
+    return phased, phase_rates(split, increments), None
 
 
 def _point(solution: Solution) -> OperatingPoint:
@@ -312,6 +355,11 @@ def _digest(resolved: Resolved) -> str:
         request.price,
         request.split,
         request.kv_view,
+        request.closure,
+        request.include,
+        request.costs,
+        request.load_profile,
+        request.utilisation_range,
         resolved.deployment.content,
         ENGINE_VERSION,
         str(resolved.price.amount),

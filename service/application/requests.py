@@ -10,8 +10,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from service.application.cost_requests import (
+    CostBasisName,
+    CostTermsRequest,
+    Extra,
+    LoadProfileRequest,
+    MarginalClosure,
+)
+
 OperatingPointKind = Literal["concurrency", "arrival_rate", "cheapest"]
-SplitRule = Literal["shapley", "phase"]
+SplitRule = Literal["shapley", "phase", "marginal"]
 KvView = Literal["by_pass", "by_cause"]
 LimitStatistic = Literal["mean", "p50", "p90", "p95", "p99"]
 
@@ -94,7 +102,8 @@ class OperatingPointRequest:
 class PriceRequest:
     """What an accelerator-hour costs: an amount of the caller's, or which catalog row to take."""
 
-    basis: Literal["rental"] | None = None
+    basis: CostBasisName | None = None
+    """``tco`` and ``energy`` follow from ``costs``; ``rental`` is a price row or the amount."""
     amount: Decimal | None = None
     currency: str | None = None
     provider: str | None = None
@@ -129,5 +138,13 @@ class EstimateRequest:
     """Prices valid at this time; now where None."""
     known_at: int | None = None
     """Catalog revision to believe; the newest where None."""
+    closure: MarginalClosure | None = None
+    """What is held while tokens are added, for the ``marginal`` split."""
+    include: tuple[Extra, ...] | None = None
+    """Parts of the answer that take extra time."""
+    costs: CostTermsRequest | None = None
+    load_profile: LoadProfileRequest | None = None
+    utilisation_range: tuple[float, ...] | None = None
+    """Further utilisations at which cost bases are stated."""
     defaulted: tuple[str, ...] = ()
     """Dotted paths that an earlier answer chose; carried through so that ``resolved`` can be posted back."""

@@ -7,9 +7,11 @@ gives the same answer.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
 from typing import Final
 
+from service.application.bases import resolve_profile, resolve_terms
 from service.application.deployment import Deployment
 from service.application.errors import InvalidRequestError
 from service.application.gpu_price import ChosenPrice, GpuPriceChooser
@@ -57,12 +59,19 @@ def resolve(
     """
     point, point_defaults = _operating_point(request.operating_point)
     as_of = request.as_of or now
-    price = prices.choose(
-        snapshot, request.price or PriceRequest(), (deployment.accelerator.id, as_of, request.known_at)
-    )
+    where = (deployment.accelerator.id, as_of, request.known_at)
+    price = _modelled_price(request) or prices.choose(snapshot, request.price or PriceRequest(), where)
+    costs, cost_defaults = resolve_terms(request.costs, price.currency)
+    profile, profile_defaults = resolve_profile(request.load_profile)
     workload = request.workload if request.workload is not None else DEFAULT_WORKLOAD
     mix, names = mix_of(workload, deployment.work)
-    nested = (*deployment.defaulted, *point_defaults, *price.defaulted)
+    nested = (
+        *deployment.defaulted,
+        *point_defaults,
+        *price.defaulted,
+        *cost_defaults,
+        *profile_defaults,
+    )
     filled = EstimateRequest(
         accelerator=deployment.accelerator.id,
         model=None if request.config is not None else deployment.model_id,
@@ -72,13 +81,18 @@ def resolve(
         formats=deployment.formats_request,
         workload=workload,
         operating_point=point,
-        utilisation=_utilisation(request.utilisation, point),
+        utilisation=_utilisation(request, point),
         price=price.request,
         split=request.split or "shapley",
         kv_view=request.kv_view or "by_pass",
         calibration=deployment.calibration.name,
         as_of=as_of,
         known_at=request.known_at if request.known_at is not None else snapshot.info.revision,
+        closure=request.closure or ("tpot_and_ttft_limits" if request.split == "marginal" else None),
+        include=request.include,
+        costs=costs,
+        load_profile=profile,
+        utilisation_range=_utilisation_range(request.utilisation_range),
         defaulted=_defaulted(request, point, nested),
     )
     return Resolved(filled, point, deployment, mix, names, price)
@@ -93,9 +107,11 @@ def _defaulted(
 ) -> tuple[str, ...]:
     """Join the paths of all defaults; those an earlier answer chose are carried through."""
     plain = {name for name in PLAIN_FIELDS if getattr(request, name) is None}
-    if point.kind == "arrival_rate":
+    if point.kind == "arrival_rate" or request.load_profile is not None:
         # Utilisation is then an output and has no default.
         plain.discard("utilisation")
+    if request.split == "marginal" and request.closure is None:
+        plain.add("closure")
     return tuple(sorted(plain.union(nested, request.defaulted)))
 
 
@@ -139,7 +155,52 @@ def _require(value: float | None, field: str) -> None:
         raise InvalidRequestError(f"{field} is missing; this kind of operating point needs it.", field=field)
 
 
-def _utilisation(asked: float | None, point: OperatingPointRequest) -> float | None:
+def _modelled_price(request: EstimateRequest) -> ChosenPrice | None:
+    """Return the place of a price that follows from ``costs`` once the power at the point is known."""
+    asked = request.price
+    if asked is None or asked.basis not in ("tco", "energy"):
+        return None
+    if request.costs is None:
+        raise InvalidRequestError(
+            f"price.basis is {asked.basis}, which follows from costs; costs is missing.", field="costs"
+        )
+    if asked.basis == "tco" and request.costs.capital_per_accelerator is None:
+        raise InvalidRequestError(
+            "price.basis is tco, which needs costs.capital_per_accelerator; it has no default.",
+            field="costs.capital_per_accelerator",
+        )
+    if asked.amount is not None or (asked.currency not in (None, request.costs.currency)):
+        raise InvalidRequestError(
+            f"price.basis is {asked.basis}, so its amount and currency follow from costs; leave them out.",
+            field="price.amount" if asked.amount is not None else "price.currency",
+            code="price-given-twice",
+        )
+    currency = request.costs.currency
+    return ChosenPrice(Decimal(0), currency, None, PriceRequest(basis=asked.basis, currency=currency), ())
+
+
+def _utilisation_range(asked: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    for value in asked or ():
+        if not 0 < value <= 1:
+            raise InvalidRequestError(
+                f"utilisation_range has {value}; each must be above 0 and at most 1.",
+                field="utilisation_range",
+                accepted={"above": 0, "at_most": 1},
+            )
+    return asked
+
+
+def _utilisation(request: EstimateRequest, point: OperatingPointRequest) -> float | None:
+    asked = request.utilisation
+    if request.load_profile is not None:
+        if asked is not None or point.kind == "arrival_rate":
+            raise InvalidRequestError(
+                "utilisation follows from load_profile, which takes the place of utilisation and of an "
+                "arrival rate; give one of the three.",
+                field="utilisation" if asked is not None else "operating_point.kind",
+                code="utilisation-is-an-output",
+            )
+        return None
     if point.kind == "arrival_rate":
         if asked is not None:
             raise InvalidRequestError(

@@ -86,7 +86,8 @@ class EstimateOptions:
     region: Annotated[str | None, typer.Option(help="... in this region.")] = None
     commitment: Annotated[str | None, typer.Option(help="... on_demand, spot, reserved_1y, ...")] = None
     split: Annotated[
-        Literal["shapley", "phase"] | None, typer.Option(help="How joint cost is shared between token kinds.")
+        Literal["shapley", "phase", "marginal"] | None,
+        typer.Option(help="How joint cost is shared between token kinds."),
     ] = None
     kv_view: Annotated[
         Literal["by_pass", "by_cause"] | None, typer.Option(help="Who pays for a read of the KV cache.")

@@ -98,6 +98,20 @@ TYPES = (
         "Leave `utilisation` out, or give a concurrency or limits instead of a rate.",
     ),
     ProblemType(
+        "invalid-load-profile",
+        422,
+        "The load profile is not a day of load",
+        "A profile has 24 hourly rates, none negative and at least one positive.",
+        "Send 24 numbers, requests per second over all replicas in each hour.",
+    ),
+    ProblemType(
+        "currency-mismatch",
+        422,
+        "Two currencies in one request",
+        "Amounts that are added or compared are in different currencies, and nothing is converted unasked.",
+        "Give all of them in the currency that `accepted` names.",
+    ),
+    ProblemType(
         "unsupported-architecture",
         422,
         "The architecture is not known",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from service.api.schemas.cost_request import CostTermsBody, LoadProfileBody
 from service.api.schemas.fields import (
     MAX_CLASSES,
     MAX_DEFAULTED,
@@ -180,8 +181,8 @@ class PriceBody(BaseModel):
 
     model_config = REQUEST_CONFIG
 
-    basis: Literal["rental"] | None = None
-    """What the price covers."""
+    basis: Literal["rental", "tco", "energy"] | None = None
+    """What the price covers; `tco` and `energy` follow from `costs`."""
     amount: Amount | None = None
     """Price of one accelerator-hour, exact; needs `currency`."""
     currency: Currency | None = None
@@ -231,8 +232,8 @@ class EstimateBody(BaseModel):
     """Share of paid time in which replicas work, above 0 and up to 1."""
     price: PriceBody | None = None
     """What an accelerator-hour costs."""
-    split: Literal["shapley", "phase"] | None = None
-    """How joint cost is shared between token kinds."""
+    split: Literal["shapley", "phase", "marginal"] | None = None
+    """How joint cost is shared between token kinds; `marginal` does not add up to the bill and says why."""
     kv_view: Literal["by_pass", "by_cause"] | None = None
     """Who pays for reading cached keys: the step that reads, or the token that is read."""
     calibration: Name | None = None
@@ -241,6 +242,16 @@ class EstimateBody(BaseModel):
     """Prices valid at this time; now where left out."""
     known_at: KnownAt | None = None
     """What the catalog believed at this revision or time; the newest where left out."""
+    closure: Literal["fixed_batch", "tpot_limit", "tpot_and_ttft_limits"] | None = None
+    """What is held while tokens are added, for the split `marginal`."""
+    include: Annotated[list[Literal["splits", "resource_prices"]], Field(max_length=2)] | None = None
+    """Parts of the answer that take extra time: all splits side by side; prices of resources."""
+    costs: CostTermsBody | None = None
+    """What owning and powering an accelerator costs; adds the bases `tco` and `energy`."""
+    load_profile: LoadProfileBody | None = None
+    """A day of arrivals; utilisation then follows and may not be given."""
+    utilisation_range: Annotated[list[PositiveShare], Field(min_length=1, max_length=16)] | None = None
+    """Further utilisations at which cost bases are stated."""
     defaulted: Annotated[list[Name], Field(max_length=MAX_DEFAULTED)] | None = None
     """Paths that an earlier answer chose; carried through so that `resolved` can be posted back."""
 
