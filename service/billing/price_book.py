@@ -151,10 +151,17 @@ class PriceBook:
         rates: list[LineRate | None] = []
         for share in decomposition.shares:
             slices, tried, basis = self._resolve(share.meter, measured, facts, 1)
-            sliced = any(part.row.selector.context_mode == "excess" for part in slices)
-            rates.append(None if sliced else _line_rate(share.meter, tried, slices[0].row, basis))
+            rates.append(
+                None if self._is_cut(tried[-1]) else _line_rate(share.meter, tried, slices[0].row, basis)
+            )
         factors, scale = _integer_factors(rates)
         return _Plan(decomposition, tuple(rates), factors, scale)
+
+    def _is_cut(self, meter: str) -> bool:
+        """Return whether bands may cut a quantity of the meter, so that its rows depend on the quantity."""
+        return any(
+            row.selector.context_mode == "excess" for group in self._by_meter.get(meter, ()) for row in group
+        )
 
     def _charge_slowly(
         self, plan: _Plan, quantities: Sequence[Quantity], usage: Mapping[str, Quantity], facts: ChargeFacts
@@ -215,20 +222,23 @@ class PriceBook:
     ) -> tuple[tuple[PricedSlice[PriceRow], ...], Basis | None]:
         """Return what one meter's own rows make of a quantity; the basis only where it is not the row's."""
         groups = self._by_meter.get(meter, ())
-        valid = [[row for row in group if row.in_force(facts.at)] for group in groups]
-        if not any(valid):
-            known_from = _first_seen(groups, facts.at)
-            if known_from is None:
+        slices = _first_match(groups, facts.at, meter, measured, quantity)
+        if slices:
+            return slices, None
+        # Rows of another tier may be dated and in force while the request's own are only seen later.
+        for moment in sorted(
+            {row.valid_from for group in groups for row in group if row.valid_from > facts.at}
+        ):
+            later = _first_match(groups, moment, meter, measured, quantity)
+            if not later:
+                continue
+            if any(part.row.basis == "stated" for part in later):
+                # A price stated to begin on a day did not hold before; one only seen then may have.
                 return (), None
             if not facts.backdate:
-                raise PriceNotKnownError(
-                    f"The price of {meter} is first known on {known_from.date()}, after the request; what "
-                    'it was before is not known. "backdate": "earliest" assumes that it was the same.',
-                    accepted={"first_known": known_from.isoformat(), "backdate": "earliest"},
-                )
-            valid = [[row for row in group if row.in_force(known_from)] for group in groups]
-            return _first_match(valid, meter, measured, quantity), "assumed"
-        return _first_match(valid, meter, measured, quantity), None
+                raise _known_later(meter, moment)
+            return later, "assumed"
+        return (), None
 
     def _no_price(
         self, tried: Sequence[str], facts: ChargeFacts
@@ -251,23 +261,27 @@ class PriceBook:
 
 
 def _first_match(
-    groups: Sequence[Sequence[PriceRow]], meter: str, measured: RequestFacts, quantity: Quantity
+    groups: Iterable[Sequence[PriceRow]],
+    moment: datetime,
+    meter: str,
+    measured: RequestFacts,
+    quantity: Quantity,
 ) -> tuple[PricedSlice[PriceRow], ...]:
-    for rows in groups:
+    """Return what the first source with a matching row in force at a time makes of a quantity."""
+    for group in groups:
+        rows = [row for row in group if row.in_force(moment)]
         slices = resolve_meter(rows, meter, measured, quantity)
         if slices:
             return slices
     return ()
 
 
-def _first_seen(groups: Iterable[Sequence[PriceRow]], at: datetime) -> datetime | None:
-    """Return when a price that may have held before was first seen; None where none was.
-
-    A price stated to begin on a day did not hold before it. One that was only seen on a day may have.
-    """
-    rows = [row for group in groups for row in group if row.valid_from > at]
-    first = min(rows, key=lambda row: (row.valid_from, row.basis == "stated"), default=None)
-    return None if first is None or first.basis == "stated" else first.valid_from
+def _known_later(meter: str, moment: datetime) -> PriceNotKnownError:
+    return PriceNotKnownError(
+        f"The price of {meter} is first known on {moment.date()}, after the request; what it was before is "
+        'not known. "backdate": "earliest" assumes that it was the same.',
+        accepted={"first_known": moment.isoformat(), "backdate": "earliest"},
+    )
 
 
 def _line_rate(meter: str, tried: tuple[str, ...], row: PriceRow, basis: Basis | None) -> LineRate:
