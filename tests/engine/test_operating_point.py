@@ -79,7 +79,7 @@ def test_the_concurrency_asked_for_is_in_flight_or_queued(
     )
 
 
-@given(TOKENS, LAYOUTS, st.floats(1e-5, 0.999))
+@given(TOKENS, LAYOUTS, st.floats(1e-3, 0.999))
 @settings(max_examples=40, deadline=None)
 def test_the_arrival_rate_asked_for_is_served(
     tokens: tuple[float, float, float], layout: Layout, share: float
