@@ -1,1 +1,0 @@
-"""What the use cases of keys, writes and imports need from outside; the catalog implements it."""
