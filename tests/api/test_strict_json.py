@@ -108,10 +108,10 @@ def test_a_fraction_keeps_its_literal() -> None:
     ids=["lists", "objects", "quotes", "brackets in strings", "many short lists"],
 )
 def test_a_megabyte_made_to_hurt_takes_less_than_a_second(bomb: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with suppress(UnreadableJsonError):
         parse_strict_json(bomb)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 @given(st.binary(max_size=200))
