@@ -18,6 +18,8 @@ RECIPES: Final[Mapping[str, tuple[str, str]]] = {
     "fp8": ("fp8", "fp8"),
     "int8": ("int8", "int8"),
     "fp4": ("nvfp4", "nvfp4"),
+    "nvfp4": ("nvfp4", "nvfp4"),
+    "mxfp4": ("mxfp4", "mxfp4"),
     "int4": ("int4_wo", "int4_wo"),
 }
 """Precision recipe -> (weights, experts)."""
@@ -27,6 +29,8 @@ SAME_PRECISION: Final[Mapping[str, frozenset[str]]] = {
     "fp8": frozenset({"fp8", "fp8_block"}),
     "int8": frozenset({"int8"}),
     "fp4": frozenset({"nvfp4", "mxfp4"}),
+    "nvfp4": frozenset({"nvfp4"}),
+    "mxfp4": frozenset({"mxfp4"}),
     "int4": frozenset({"int4_wo"}),
 }
 """Formats that satisfy a recipe, so a checkpoint already in one of them stays as published."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.application.errors import InvalidRequestError
 from service.application.resolve import DEFAULT_WORKLOAD
-from service.cli.estimate import EstimateOptions
+from service.cli.estimate_options import EstimateOptions
 from service.cli.files import read_config, read_json_object
 
 _CONCURRENCY, _ARRIVALS, _CHEAPEST = "concurrency", "arrival_rate", "cheapest"
