@@ -15,7 +15,7 @@ import numpy as np
 from service.engine.batching import SHORTEST_DECODE_STEPS, SteadyState
 from service.engine.load import Load, PrefillWork, attention_of_cached_limit
 from service.engine.spans import Array
-from service.engine.step import StepLoad, StepTimes, expert_bytes, step_times
+from service.engine.step import StepLoad, StepTimes, expert_seconds, step_times
 from service.engine.tables import (
     ATTENTION_DECODE,
     ATTENTION_PREFILL,
@@ -35,7 +35,7 @@ UNCACHED, CACHED, OUTPUT = range(3)
 RESOURCES = ("compute", "memory", "network", "overhead")
 COMPUTE, MEMORY, NETWORK, OVERHEAD = range(4)
 KvView = Literal["by_pass", "by_cause"]
-_CROSSING_ITERATIONS = 12
+_DIAGONAL = np.geomspace(1e-4, 1.0, 48)
 
 
 @dataclass(frozen=True)
@@ -188,18 +188,20 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
 
 
 def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory: float) -> float:
-    """Memory part of the experts' seconds: where FLOP overtake the concave read, by fixed-point iteration.
+    """Memory part of the experts' seconds: their read where FLOP overtake it along the diagonal.
 
-    The read m(s) of a share s of the tokens is concave and f(s) = s f(1) linear, so s <- m(s) / f(1) from
-    s = 1 falls monotonically to the crossing; the memory part is m there.
+    Both bend with the experts touched, so the crossing is looked up on a log-spaced diagonal.
     """
     experts = subject.load.coefficients.experts
-    if experts is None or memory >= compute or compute <= 0:
+    if experts is None or memory >= compute:
         return memory
-    crossing = 1.0
-    for _ in range(_CROSSING_ITERATIONS):
-        crossing = float(expert_bytes(experts, step.group * crossing)[0]) / experts.bytes_per_second / compute
-    return crossing * compute
+    flop, data = expert_seconds(experts, step.group * _DIAGONAL)
+    waits = np.flatnonzero(data >= flop)
+    if waits.size == 0:
+        return 0.0
+    last = int(waits[-1])
+    below, above = np.log(flop[last : last + 2] / data[last : last + 2])
+    return float(data[last] + (data[last + 1] - data[last]) * below / (below - above))
 
 
 def _decode_payers(subject: Subject, view: KvView) -> Array:
