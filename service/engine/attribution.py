@@ -199,7 +199,7 @@ def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory
     waits = np.flatnonzero(data >= flop)
     if waits.size == 0:
         return 0.0
-    last = int(waits[-1])
+    last = min(int(waits[-1]), _DIAGONAL.shape[0] - 2)
     below, above = np.log(flop[last : last + 2] / data[last : last + 2])
     return float(data[last] + (data[last + 1] - data[last]) * below / (below - above))
 
