@@ -10,6 +10,7 @@ from typing import Final
 
 from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.formats import choose_formats
+from service.application.kept import Kept
 from service.application.ports import AcceleratorRecord, CatalogSnapshot, ModelRecord
 from service.application.requests import EstimateRequest, FormatsRequest, LayoutRequest, ServingRequest
 from service.application.subject import Subject, read_subject
@@ -51,15 +52,12 @@ class Deployments:
     """Compiles deployments and keeps the latest of one catalog state."""
 
     def __init__(self) -> None:
-        self._snapshot: CatalogSnapshot | None = None
-        self._kept: dict[object, Deployment] = {}
+        self._kept: Kept[Deployment] = Kept(KEPT_DEPLOYMENTS)
 
     def of(self, request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
         """Return the deployment of a request; see :func:`deploy`."""
         if request.config is not None:
             return deploy(request, snapshot)
-        if self._snapshot is not snapshot:
-            self._snapshot, self._kept = snapshot, {}
         key = (
             request.model,
             request.accelerator,
@@ -68,13 +66,7 @@ class Deployments:
             request.formats,
             request.calibration,
         )
-        found = self._kept.get(key)
-        if found is None:
-            found = deploy(request, snapshot)
-            if len(self._kept) >= KEPT_DEPLOYMENTS:
-                self._kept.clear()
-            self._kept[key] = found
-        return found
+        return self._kept.get(snapshot, key, lambda: deploy(request, snapshot))
 
 
 def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:

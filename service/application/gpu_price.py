@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from service.application.errors import InvalidRequestError, NoPriceError
+from service.application.kept import Kept
 from service.application.ports import CatalogSnapshot, GpuPriceRecord
 from service.application.requests import PriceRequest
 
@@ -31,9 +32,8 @@ class GpuPriceChooser:
     """Chooses prices; keeps the choices of one catalog state between times at which they can change."""
 
     def __init__(self) -> None:
-        self._snapshot: CatalogSnapshot | None = None
-        self._edges: dict[str, list[datetime]] = {}
-        self._kept: dict[object, ChosenPrice] = {}
+        self._edges: Kept[list[datetime]] = Kept(KEPT_CHOICES)
+        self._choices: Kept[ChosenPrice] = Kept(KEPT_CHOICES)
 
     def choose(
         self, snapshot: CatalogSnapshot, asked: PriceRequest, where: tuple[str, datetime, int | None]
@@ -52,22 +52,22 @@ class GpuPriceChooser:
         accelerator, as_of, known_at = where
         if asked.amount is not None:
             return _own(asked)
-        if self._snapshot is not snapshot:
-            self._snapshot, self._edges, self._kept = snapshot, {}, {}
-        edges = self._edges.get(accelerator)
-        if edges is None:
-            stamps = [row.stamp for row in snapshot.gpu_prices(accelerator, None, None)]
-            times = {stamp.valid_from for stamp in stamps}
-            times.update(stamp.valid_to for stamp in stamps if stamp.valid_to is not None)
-            edges = self._edges[accelerator] = sorted(times)
-        key = (accelerator, asked, bisect_right(edges, as_of), known_at)
-        found = None if known_at is not None else self._kept.get(key)
-        if found is None:
-            found = choose_gpu_price(snapshot, asked, accelerator, as_of, known_at)
-            if len(self._kept) >= KEPT_CHOICES:
-                self._kept.clear()
-            self._kept[key] = found
-        return found
+        if known_at is not None:
+            return choose_gpu_price(snapshot, asked, accelerator, as_of, known_at)
+        edges = self._edges.get(snapshot, accelerator, lambda: _edges(snapshot, accelerator))
+        return self._choices.get(
+            snapshot,
+            (accelerator, asked, bisect_right(edges, as_of)),
+            lambda: choose_gpu_price(snapshot, asked, accelerator, as_of, None),
+        )
+
+
+def _edges(snapshot: CatalogSnapshot, accelerator: str) -> list[datetime]:
+    """Return the times at which a choice among an accelerator's prices can change, in order."""
+    stamps = [row.stamp for row in snapshot.gpu_prices(accelerator, None, None)]
+    times = {stamp.valid_from for stamp in stamps}
+    times.update(stamp.valid_to for stamp in stamps if stamp.valid_to is not None)
+    return sorted(times)
 
 
 def choose_gpu_price(

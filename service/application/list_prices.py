@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from service.application.kept import Kept
 from service.application.ports import CatalogSnapshot, ListingRecord, ListPriceRecord
 from service.billing.errors import AmbiguousPriceError, NoMatchingPriceError
 from service.billing.resolution import FALLBACKS, RequestFacts, resolve_meter
@@ -90,9 +91,8 @@ class ListPriceFinder:
     """
 
     def __init__(self) -> None:
-        self._snapshot: CatalogSnapshot | None = None
-        self._compiled: dict[str, _Compiled] = {}
-        self._answers: dict[_Key, tuple[ListedPrices, ...]] = {}
+        self._compiled: Kept[_Compiled] = Kept(_KEPT_ANSWERS)
+        self._answers: Kept[tuple[ListedPrices, ...]] = Kept(_KEPT_ANSWERS)
 
     def for_model(
         self, snapshot: CatalogSnapshot, model_id: str, query: ListPriceQuery
@@ -117,11 +117,7 @@ class ListPriceFinder:
         """
         if query.known_at is not None:
             return _answer(_compile(snapshot, model_id, query.known_at), query)
-        if self._snapshot is not snapshot:
-            self._snapshot, self._compiled, self._answers = snapshot, {}, {}
-        compiled = self._compiled.get(model_id)
-        if compiled is None:
-            compiled = self._compiled[model_id] = _compile(snapshot, model_id, None)
+        compiled = self._compiled.get(snapshot, model_id, lambda: _compile(snapshot, model_id, None))
         key = (
             model_id,
             bisect_right(compiled.times, query.as_of),
@@ -129,12 +125,7 @@ class ListPriceFinder:
             query.as_of.replace(second=0, microsecond=0) if compiled.windowed else None,
             query.service_tier,
         )
-        answer = self._answers.get(key)
-        if answer is None:
-            if len(self._answers) >= _KEPT_ANSWERS:
-                self._answers.clear()
-            answer = self._answers[key] = _answer(compiled, query)
-        return answer
+        return self._answers.get(snapshot, key, lambda: _answer(compiled, query))
 
 
 def list_prices_for_model(

@@ -7,6 +7,7 @@ from service.application.errors import InvalidRequestError
 from service.application.ports import CatalogSnapshot, ModelRecord
 from service.application.requests import EstimateRequest
 from service.engine.architecture import derive_work
+from service.engine.errors import EngineError
 from service.engine.types import ModelWork
 from service.model_configs import parse_config
 
@@ -48,5 +49,11 @@ def read_subject(request: EstimateRequest, snapshot: CatalogSnapshot) -> Subject
     if request.model is not None:
         record = snapshot.model(request.model)
         return Subject(record.id, record.work, record, record.native_formats)
-    parsed = parse_config(request.config or {}, INLINE_MODEL)
-    return Subject(INLINE_MODEL, derive_work(parsed.spec), None, asdict(parsed.native_formats))
+    try:
+        parsed = parse_config(request.config or {}, INLINE_MODEL)
+        work = derive_work(parsed.spec)
+    except EngineError as error:
+        # The reader of configurations knows its own fields only; the caller's begin with ``config``.
+        error.field = f"config.{error.field}" if error.field else "config"
+        raise
+    return Subject(INLINE_MODEL, work, None, asdict(parsed.native_formats))

@@ -243,11 +243,3 @@ def test_a_finder_reads_a_snapshot_once_and_forgets_it_with_the_next() -> None:
     (found,) = finder.for_model(cast(CatalogSnapshot, second), "llama-3.1-70b", query)
     assert found.input is not None
     assert found.input.per_million == 2
-
-
-def test_kept_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.application.list_prices._KEPT_ANSWERS", 2)
-    finder, catalog = ListPriceFinder(), snapshot([listing("acme")], pair("acme"))
-    for tier in (None, "a", "b", "c"):
-        assert finder.for_model(catalog, "llama-3.1-70b", ListPriceQuery(NOW, 1, service_tier=tier))
-    assert len(finder._answers) <= 2
