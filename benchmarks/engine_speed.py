@@ -1,0 +1,112 @@
+"""Speed of the engine alone: one scenario, an operating point, a sweep over layouts, mixes and batches.
+
+Prints the engine's rows of the table of targets in docs/operations.md. Each figure is the best of
+several rounds, because whatever else runs on the machine only adds time.
+
+Run it from the repository: ``python -m benchmarks.engine_speed``.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from service.application.deployment import Deployment, deploy
+from service.application.ports import CatalogSnapshot
+from service.application.requests import EstimateRequest, FormatsRequest, LayoutRequest
+from service.bootstrap import migrate, read_snapshot, seed
+from service.engine.attribution import Subject, attribute
+from service.engine.batching import steady_state
+from service.engine.load import make_load
+from service.engine.operating_point import Limits, Replica, solve_cheapest
+from service.engine.spans import Array
+from service.engine.workload import make_mix, reduce_mix
+from service.settings import Settings
+
+ROUNDS, REPEATS = 7, 200
+BATCHES = 48
+LIMITS = Limits(max_ttft_seconds=5.0, max_tpot_seconds=0.05)
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{Path(folder) / 'catalog.db'}")
+        migrate(settings)
+        seed(settings)
+        snapshot = read_snapshot(settings)
+    print(f"{'what':58}{'measured':>14}{'target':>12}")
+    for model, accelerator in (("llama-3.1-70b", "h100-sxm"), ("deepseek-r1", "h200-sxm")):
+        place = _deployment(snapshot, model, accelerator, 8)
+        given = _best(partial(_with_batch, place), REPEATS)
+        solved = _best(partial(_solved, place), REPEATS)
+        print(f"{f'{model}: one scenario, B given':58}{given * 1e3:11.3f} ms{'<= 0.3 ms':>12}")
+        print(f"{f'{model}: operating point solved':58}{solved * 1e3:11.3f} ms{'<= 1 ms':>12}")
+    places = [_deployment(snapshot, "llama-3.1-70b", "h100-sxm", tp) for tp in (2, 4, 8)]
+    prompts = np.linspace(500, 16_000, 20)
+    points = len(places) * len(prompts) * BATCHES
+    seconds = _best(lambda: _sweep(places, prompts), 3)
+    print(f"{f'sweep of {points} (layout, B, mix) points':58}{points / seconds:12.0f}/s{'>= 100000/s':>12}")
+
+
+def _deployment(snapshot: CatalogSnapshot, model: str, accelerator: str, tp: int) -> Deployment:
+    return deploy(
+        EstimateRequest(
+            accelerator=accelerator,
+            model=model,
+            layout=LayoutRequest(tp=tp),
+            formats=FormatsRequest(precision="fp8"),
+        ),
+        snapshot,
+    )
+
+
+def _replica(place: Deployment, prompt: float) -> Replica:
+    mix = make_mix([[prompt, prompt * 0.3, 512.0]], [0], [1.0])
+    moments = reduce_mix(mix, place.table.spans, float(place.policy.token_budget))
+    return Replica(place.table, make_load(place.table, moments), place.policy)
+
+
+def _with_batch(place: Deployment) -> None:
+    """From the mix to the split at one batch."""
+    mix = make_mix([[4096.0, 1024.0, 512.0]], [0], [1.0])
+    moments = reduce_mix(mix, place.table.spans, float(place.policy.token_budget))
+    load = make_load(place.table, moments)
+    state = steady_state(place.table, load, place.policy, np.array([64.0]), "closed")
+    attribute(Subject(place.table, load, moments, state))
+
+
+def _solved(place: Deployment) -> None:
+    """From the mix to the split at the cheapest point within limits."""
+    mix = make_mix([[4096.0, 1024.0, 512.0]], [0], [1.0])
+    moments = reduce_mix(mix, place.table.spans, float(place.policy.token_budget))
+    load = make_load(place.table, moments)
+    found = solve_cheapest(Replica(place.table, load, place.policy), LIMITS)
+    attribute(Subject(place.table, load, moments, found.state))
+
+
+def _sweep(places: list[Deployment], prompts: Array) -> None:
+    batches = np.geomspace(1.0, 512.0, BATCHES)
+    for place in places:
+        for prompt in prompts:
+            replica = _replica(place, float(prompt))
+            steady_state(replica.table, replica.load, replica.policy, batches, "closed")
+
+
+def _best(run: Callable[[], None], repeats: int) -> float:
+    """Return the least mean time of a call over the rounds, seconds."""
+    run()
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        rounds.append((time.perf_counter() - start) / repeats)
+    return min(rounds)
+
+
+if __name__ == "__main__":
+    main()
