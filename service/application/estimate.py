@@ -194,11 +194,11 @@ def _answer(
     resolved, state = solution.resolved, solution.solved.state
     deployment = resolved.deployment
     rule = resolved.request.split or "shapley"
-    split, phase, marginal = _split(solution, rule)
+    split, phase, marginal = split_of(solution, rule)
     include = resolved.request.include or ()
     rates = mix_rates(split)
     by_class = class_rates(split, rates, resolved.class_names)
-    point = _point(solution)
+    point = point_of(solution)
     latency = latency_of(solution.solved, solution.moments.mean_steps, deployment.layout)
     bounds = bounds_of(solution.subject, solution.attribution)
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
@@ -230,9 +230,9 @@ def _answer(
         list_prices=compare_with_list(listings, cost),
         explanation=explain(rates, bounds, point, latency),
         warnings=deployment.warnings,
-        provenance=_provenance(resolved, snapshot, now),
+        provenance=provenance_of(resolved, snapshot, now),
         resolved=resolved.request,
-        digest=_digest(resolved),
+        digest=digest_of(resolved),
         cost_bases=cost_bases(
             resolved, solution.hours, (solution.fleet, solution.utilisation), (rates, solution.bill)
         ),
@@ -247,7 +247,7 @@ def _answer(
     )
 
 
-def _split(
+def split_of(
     solution: Solution, rule: str
 ) -> tuple[Split, Mapping[str, Mapping[str, float]], MarginalDetail | None]:
     """Divide the bill by a rule; with both increments of ``phase``, or what ``marginal`` says of itself."""
@@ -267,7 +267,8 @@ def _split(
     return phased, phase_rates(split, increments), None
 
 
-def _point(solution: Solution) -> OperatingPoint:
+def point_of(solution: Solution) -> OperatingPoint:
+    """Return the operating point as stated in an answer."""
     state = solution.solved.state
     return OperatingPoint(
         kind=solution.resolved.request.operating_point.kind
@@ -298,7 +299,8 @@ def _throughput(solution: Solution) -> Throughput:
     )
 
 
-def _provenance(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) -> Provenance:
+def provenance_of(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) -> Provenance:
+    """Return what an answer rests on."""
     info, deployment = snapshot.info, resolved.deployment
     rows = [
         _row("accelerator", deployment.accelerator.id, deployment.accelerator.source),
@@ -337,7 +339,7 @@ def _row(kind: str, key: str, source: str) -> RowUsed:
     return RowUsed(kind, key, None, None, None, None, None, source, "")
 
 
-def _digest(resolved: Resolved) -> str:
+def digest_of(resolved: Resolved) -> str:
     """Return a digest over the resolved request, the rows used, the calibration and the engine version.
 
     ``as_of``, ``known_at`` and ``defaulted`` stay out: the rows they selected are in.

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ JsonObject = dict[str, Any]
 Places = list[tuple[Any, Any]]
 """Containers and keys at which a float still has all its digits."""
 Converter = Callable[[Any, Places], Any]
+Figures = NewType("Figures", list[float])
+"""A row of figures that were rounded as one array: a curve has too many to round one by one."""
 
 SIGNIFICANT_DIGITS: Final = 9
 _MAX_EXACT_POWER: Final = 22
@@ -65,6 +67,11 @@ def request_to_json_values(request: EstimateRequest) -> JsonObject:
         body["known_at"] = f"r{body['known_at']}"
     body["defaulted"] = list(request.defaulted)
     return body
+
+
+def plain_request(request: Any) -> Any:
+    """Return any request dataclass as JSON values, without what was left out; all digits kept."""
+    return _without_none(request)
 
 
 def render_float(value: float) -> float:
@@ -121,6 +128,7 @@ _SCALARS: Mapping[object, Converter] = {
     bool: _same,
     str: _same,
     object: _same,
+    Figures: _same,
     Any: _same,
     Decimal: lambda value, _: render_decimal(value),
     datetime: lambda value, _: render_datetime(value),
