@@ -71,7 +71,6 @@ def choose_formats(
     experts = snapshot.number_format(asked.experts or experts_name)
     narrow = snapshot.number_format(wide)
     warnings: list[str] = []
-    explicit = asked.activations is not None
     operand = snapshot.number_format(asked.activations) if asked.activations else None
     published = set(native.values())
     activations = operand or _operand(snapshot, weights, (accelerator, published, "formats.weights"), narrow)
@@ -82,10 +81,10 @@ def choose_formats(
         ("weights", weights, activations),
         ("experts", experts, expert_operand),
     ):
-        if operand_format.bytes_per_element > stored.bytes_per_element and not explicit:
+        if operand_format.bytes_per_element > stored.bytes_per_element:
             warnings.append(
-                f"{accelerator.name} has no {stored.compute_format} path for {stored.name} {name}: "
-                f"they are read as {stored.name} and multiplied as {operand_format.name}."
+                f"{name} are read as {stored.name} and multiplied as {operand_format.name} on "
+                f"{accelerator.name}: the smaller format saves memory, not arithmetic."
             )
     cache = snapshot.number_format(
         asked.kv_cache or policy.kv_cache_format_by_precision.get(precision, narrow.name)
