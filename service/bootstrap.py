@@ -23,10 +23,12 @@ from service.application.estimate import Estimator
 from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
 from service.application.usage import UsagePricer
+from service.application.writes import CatalogWrites
 from service.catalog import database, seeding
 from service.catalog.key_store import DatabaseKeyStore
 from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
+from service.catalog.writer import DatabaseWriter
 from service.settings import Settings
 
 
@@ -122,6 +124,7 @@ def _management(settings: Settings, engine: Engine, holder: SnapshotHolder) -> M
         ring=holder,
         keys=Keys(store, _now),
         audit=store,
+        writes=CatalogWrites(DatabaseWriter(engine), holder.refresh),
     )
 
 

@@ -22,10 +22,10 @@ from service.api.callers import CALLER
 from service.api.deps import Services
 from service.api.management import AccessRules, Management
 from service.api.problems import CALLER_ERRORS, ProblemError, problem_of, problem_response
-from service.application import write_ports
 from service.application.errors import UnavailableError
 from service.application.keys import check_key, check_scope, key_id_of
-from service.application.write_ports import ApiKeyRecord
+from service.application.write_ports.keys import ApiKeyRecord
+from service.application.write_ports.keys import Scope as KeyScope
 
 COMPUTATIONS: Final = frozenset({"estimates", "curves", "tariffs", "comparisons", "plans"})
 """Resources whose POST computes and writes nothing."""
@@ -36,7 +36,7 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.ASCII | re.IGNORECASE)
 
 
-def needed_scope(method: str, path: str) -> write_ports.Scope | None:
+def needed_scope(method: str, path: str) -> KeyScope | None:
     """Return the scope that an operation needs; None for pages, health and what is not of ``/v1``."""
     if path != "/v1" and not path.startswith("/v1/"):
         return None
@@ -48,7 +48,7 @@ def needed_scope(method: str, path: str) -> write_ports.Scope | None:
     return "read" if method in _READING or resource in COMPUTATIONS else "write"
 
 
-def is_open(scope: write_ports.Scope, rules: AccessRules) -> bool:
+def is_open(scope: KeyScope, rules: AccessRules) -> bool:
     """Whether a scope is open to everybody."""
     return (scope == "read" and rules.open_read) or (scope == "price" and rules.open_price)
 
@@ -81,7 +81,7 @@ class AccessCheck:
         await self._app(scope, receive, send)
 
 
-async def _admit(scope: Scope, needed: write_ports.Scope) -> ApiKeyRecord | None:
+async def _admit(scope: Scope, needed: KeyScope) -> ApiKeyRecord | None:
     services: Services = scope["app"].state.services
     management = services.management
     rules = AccessRules() if management is None else management.rules
@@ -103,7 +103,7 @@ async def _admit(scope: Scope, needed: write_ports.Scope) -> ApiKeyRecord | None
 
 
 async def _look_up(
-    text: str, needed: write_ports.Scope, services: Services, management: Management | None
+    text: str, needed: KeyScope, services: Services, management: Management | None
 ) -> ApiKeyRecord:
     key_id = key_id_of(text)
     if management is None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from service.api.deps import services_of
 from service.api.management import Management
 from service.application.errors import UnavailableError
-from service.application.write_ports import ApiKeyRecord
+from service.application.write_ports.keys import ApiKeyRecord
 
 Result = TypeVar("Result")
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from service.api.pool import BoundedPool
 from service.application.keys import Keys
-from service.application.write_ports import AuditReader, KeyRing
+from service.application.write_ports.keys import AuditReader, KeyRing
+from service.application.writes import CatalogWrites
 
 SQL_THREADS = 4
 SQL_WAITING = 64
@@ -31,5 +32,6 @@ class Management:
     ring: KeyRing
     keys: Keys
     audit: AuditReader
+    writes: CatalogWrites
     pool: BoundedPool = field(default_factory=_sql_pool)
     """Where all work runs that talks to the database."""

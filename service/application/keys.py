@@ -19,7 +19,7 @@ from service.application.errors import (
     InvalidRequestError,
     UnknownIdError,
 )
-from service.application.write_ports import (
+from service.application.write_ports.keys import (
     SCOPES,
     ApiKeyRecord,
     AuditEntry,
@@ -31,6 +31,7 @@ PREFIX: Final = "ptk"
 LABEL_CHARACTERS: Final = 200
 _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 32
+_ID: Final = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}", re.ASCII)
 _FORM: Final = re.compile(
     rf"{PREFIX}_([0-9a-f]{{{2 * _ID_BYTES}}})_[0-9a-f]{{{2 * _SECRET_BYTES}}}", re.ASCII
 )
@@ -179,7 +180,7 @@ class Keys:
         UnknownIdError
             Where there is none of this id.
         """
-        record = self._store.find(key_id)
+        record = self._store.find(key_id) if _ID.fullmatch(key_id) else None
         if record is None:
             raise UnknownIdError("key", key_id[:40], ())
         return record
@@ -192,6 +193,7 @@ class Keys:
         UnknownIdError
             Where there is none of this id.
         """
+        self.get(key_id)
         audit = AuditEntry(actor, "key.revoke", f"key:{key_id}", None, {})
         record = self._store.revoke(key_id, self._clock(), audit)
         if record is None:

@@ -87,6 +87,21 @@ class ListPriceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FxRateRecord:
+    """How many units of ``quote`` one unit of ``base`` costs on a UTC day, as a row of the history."""
+
+    row_id: int
+    source: str
+    base: str
+    quote: str
+    day: date
+    rate: Decimal
+    revision_from: int
+    revision_to: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ListingRecord:
     """Reviewed tie between a provider's model id and a catalog model (CONTRACT 4)."""
 
@@ -205,6 +220,10 @@ class CatalogSnapshot(Protocol):
 
     def listings(self, model: str | None = None) -> Sequence[ListingRecord]:
         """Return the reviewed listings, of one model where named."""
+        ...
+
+    def fx_rates(self, known_at: int | None = None) -> Sequence[FxRateRecord]:
+        """Return exchange rates by pair and day."""
         ...
 
     def sources(self) -> Mapping[str, SourceRecord]:

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, or_, select
 
-from service.application.ports import GpuPriceRecord, ListingRecord, ListPriceRecord
+from service.application.ports import FxRateRecord, GpuPriceRecord, ListingRecord, ListPriceRecord
 from service.billing.money import format_amount
 from service.catalog import tables
 from service.catalog.columns import canonical_json, instant_text
-from service.catalog.price_rows import gpu_price_record, list_price_record
+from service.catalog.price_rows import fx_rate_record, gpu_price_record, list_price_record
 
 _MODULUS: Final = 2**256
 
@@ -48,6 +48,7 @@ class CatalogContent:
 
     gpu_prices: Mapping[int, GpuPriceRecord] = field(default_factory=dict)
     list_prices: Mapping[int, ListPriceRecord] = field(default_factory=dict)
+    fx_rates: Mapping[int, FxRateRecord] = field(default_factory=dict)
     listings: Mapping[int, VersionedListing] = field(default_factory=dict)
     documents: Mapping[tuple[str, int], VersionedDocument] = field(default_factory=dict)
     """By kind and row id."""
@@ -84,6 +85,7 @@ def load_content(connection: Connection, before: CatalogContent = EMPTY) -> Cata
         list_prices=reading.merge(
             tables.list_price, before.list_prices, list_price_record, lambda row: row.id
         ),
+        fx_rates=reading.merge(tables.fx_rate, before.fx_rates, fx_rate_record, lambda row: row.id),
         listings=reading.merge(tables.listing, before.listings, _listing, lambda row: row.id),
         documents=_documents(reading, before.documents),
         recorded_at=(*before.recorded_at, *_recorded(connection, since)),

@@ -1,6 +1,6 @@
 """Opens and migrates the database; allots revisions. SQLite and PostgreSQL, synchronous."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,8 +82,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, before: Callable[[Connection], None] | None = None) -> Iterator[Connection]:
     """Open a transaction that excludes all other writers of the catalog; commit at the end.
+
+    ``before`` runs in PostgreSQL, in the transaction, before it waits for other writers.
 
     In PostgreSQL the lock on table ``revision`` lets readers pass and is held to the commit, so the
     order of commits is the order of revisions; in SQLite ``BEGIN IMMEDIATE`` does the same.
@@ -92,6 +94,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             # As long as SQLite waits: a writer that hangs must not queue all others for ever.
             connection.execute(text(f"SET LOCAL lock_timeout = {WRITER_WAIT_MILLISECONDS}"))
+            if before is not None:
+                before(connection)
             connection.execute(text("LOCK TABLE revision IN EXCLUSIVE MODE"))
         yield connection
 

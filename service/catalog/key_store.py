@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.application.errors import UnavailableError
-from service.application.write_ports import ApiKeyRecord, AuditEntry, AuditEvent, Scope
+from service.application.write_ports.keys import ApiKeyRecord, AuditEntry, AuditEvent, Scope
 from service.catalog import tables
 from service.catalog.database import reading, writing
 

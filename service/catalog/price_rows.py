@@ -1,22 +1,23 @@
 """Prices between their three forms: draft (what a source says), interval (timeline), row (table)."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sqlalchemy import Row, Table
 
 from service.application.ports import (
     BitemporalStamp,
+    FxRateRecord,
     GpuPriceRecord,
     ListPriceRecord,
     Price,
 )
+from service.application.write_ports.prices import PriceKind
 from service.billing.selectors import selector_from_json, selector_to_json
 from service.catalog import tables
 from service.catalog.drafts import GpuPriceDraft, PriceDraft
 from service.catalog.timeline import Interval
 
-PriceKind = Literal["gpu_price", "list_price"]
 PriceKey = tuple[PriceKind, tuple[str | int, ...]]
 """Table and the values of its key columns, in their order."""
 
@@ -141,4 +142,19 @@ def list_price_record(row: Row[Any]) -> ListPriceRecord:
         selector=selector_from_json(row.selector),
         price=Price(row.amount, row.currency, row.per, row.source_value),
         note=row.note,
+    )
+
+
+def fx_rate_record(row: Row[Any]) -> FxRateRecord:
+    """Return a stored exchange rate as the use cases see it."""
+    return FxRateRecord(
+        row_id=row.id,
+        source=row.source,
+        base=row.base_currency,
+        quote=row.quote_currency,
+        day=row.on_day,
+        rate=row.rate,
+        revision_from=row.revision_from,
+        revision_to=row.revision_to,
+        recorded_at=row.recorded_at,
     )

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, bindparam, insert, select, update
 
 from service.application.errors import ConflictError, UnknownIdError
+from service.application.ports import ListPriceRecord
+from service.application.write_ports.prices import PriceKind
 from service.catalog import tables
 from service.catalog.database import RevisionStamp
 from service.catalog.drafts import PriceDraft
@@ -19,7 +21,6 @@ from service.catalog.price_rows import (
     KEY_COLUMNS,
     PRICE_TABLES,
     PriceKey,
-    PriceKind,
     draft_interval,
     draft_key,
     interval_values,
@@ -49,6 +50,14 @@ def live_timeline(connection: Connection, key: PriceKey) -> list[Interval]:
         *(table.c[name] == value for name, value in zip(KEY_COLUMNS[kind], values, strict=True)),
     )
     return [row_interval(row) for row in connection.execute(query)]
+
+
+def put_rates(
+    connection: Connection, stamp: RevisionStamp, closed: Sequence[int], rates: Sequence[Mapping[str, object]]
+) -> None:
+    """Stop believing some exchange rates and believe others."""
+    close_rows(connection, tables.fx_rate, "id", closed, stamp)
+    insert_rows(connection, tables.fx_rate, rates, stamp)
 
 
 def apply_timelines(
@@ -109,7 +118,7 @@ def correct_price(
     ConflictError
         Where the row is no longer believed, or the right interval overlaps another row of its key.
     """
-    row = _believed(connection, kind, row_id)
+    row = believed_row(connection, kind, row_id)
     key, right = draft_key(draft), draft_interval(draft)
     others = [part for part in live_timeline(connection, key) if part.row_id != row_id]
     clash = next(
@@ -137,14 +146,23 @@ def withdraw_price(
     ConflictError
         Where the row is no longer believed, or has ended by then.
     """
-    row = _believed(connection, kind, row_id)
+    row = believed_row(connection, kind, row_id)
     ended = withdraw([row_interval(row)], moment)
     if not ended:
         raise ConflictError(f"Row {row_id} has ended by {moment.isoformat()} anyway.", code="already-ended")
     apply_timelines(connection, stamp, {row_key(kind, row): ended})
 
 
-def _believed(connection: Connection, kind: PriceKind, row_id: int) -> Row[Any]:
+def believed_row(connection: Connection, kind: PriceKind, row_id: int) -> Row[Any]:
+    """Return a price row that is believed now.
+
+    Raises
+    ------
+    UnknownIdError
+        Where no row has this number.
+    ConflictError
+        Where the row is no longer believed.
+    """
     table = PRICE_TABLES[kind]
     row = connection.execute(select(table).where(table.c.id == row_id)).one_or_none()
     if row is None:
@@ -155,6 +173,30 @@ def _believed(connection: Connection, kind: PriceKind, row_id: int) -> Row[Any]:
             code="row-superseded",
         )
     return row
+
+
+def live_meter(connection: Connection, like: ListPriceRecord) -> list[Row[Any]]:
+    """Return the list prices believed now that may compete with one: same source, listing and meter."""
+    table = tables.list_price
+    query = select(table).where(
+        table.c.revision_to.is_(None),
+        table.c.source == like.source,
+        table.c.provider == like.provider,
+        table.c.provider_model_id == like.provider_model_id,
+        table.c.meter == like.meter,
+        table.c.currency == like.price.currency,
+    )
+    return list(connection.execute(query))
+
+
+def live_rates(connection: Connection, sources: Iterable[str]) -> dict[tuple[object, ...], Row[Any]]:
+    """Return the exchange rates of some sources believed now, by source, pair and day."""
+    table = tables.fx_rate
+    query = select(table).where(table.c.revision_to.is_(None), table.c.source.in_(sorted(set(sources))))
+    return {
+        (row.source, row.base_currency, row.quote_currency, row.on_day): row
+        for row in connection.execute(query)
+    }
 
 
 def live_documents(connection: Connection, kind: str) -> dict[str, Row[Any]]:

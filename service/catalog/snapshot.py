@@ -3,13 +3,14 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Self, TypeVar
 
 from service.application.ports import (
     AcceleratorRecord,
     CatalogInfo,
+    FxRateRecord,
     GpuPriceRecord,
     ListingRecord,
     ListPriceRecord,
@@ -45,6 +46,7 @@ class Snapshot:
         self._list: dict[tuple[str, str], list[ListPriceRecord]] = defaultdict(list)
         for list_price in self._list_prices:
             self._list[list_price.provider, list_price.provider_model_id].append(list_price)
+        self._fx_rates = sorted(content.fx_rates.values(), key=_fx_order)
         self._listings: dict[str, list[ListingRecord]] = defaultdict(list)
         for listing in sorted(
             (row.record for row in content.listings.values() if row.revision_to is None),
@@ -150,6 +152,10 @@ class Snapshot:
             return [row for _, group in sorted(self._listings.items()) for row in group]
         return tuple(self._listings.get(self._references.find("model", model), ()))
 
+    def fx_rates(self, known_at: int | None = None) -> Sequence[FxRateRecord]:
+        """Return exchange rates by pair and day, as believed at a revision."""
+        return [row for row in self._fx_rates if _believed(row.revision_from, row.revision_to, known_at)]
+
     def documents(self, kind: str, known_at: int | None = None) -> Mapping[str, VersionedDocument]:
         """Return the reference rows of a kind as believed at a revision, by id."""
         return {
@@ -171,6 +177,10 @@ def _gpu_order(row: GpuPriceRecord) -> tuple[str | int | datetime, ...]:
 def _list_order(row: ListPriceRecord) -> tuple[str | int | datetime, ...]:
     place = (row.provider, row.provider_model_id, row.meter, row.source, row.price.currency)
     return (*place, row.stamp.valid_from, row.stamp.row_id)
+
+
+def _fx_order(row: FxRateRecord) -> tuple[str | date | int, ...]:
+    return (row.base, row.quote, row.day, row.source, row.row_id)
 
 
 def _believed(revision_from: int, revision_to: int | None, known_at: int | None) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.application.errors import UnavailableError
-from service.application.write_ports import ApiKeyRecord
+from service.application.write_ports.keys import ApiKeyRecord
 from service.catalog.content import EMPTY, load_content
 from service.catalog.database import current_revision, reading
 from service.catalog.key_store import live_keys

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from service.api.documentation import CONCURRENCY, FULL, SMALLEST
 from service.bootstrap import create_service
 from service.settings import Settings
-from tests.api.test_docs import DOCUMENT, OPERATIONS, _example_path, _examples
+from tests.api.test_docs import DOCUMENT, OPEN, _example_path, _examples
 
 ARRIVALS = {**SMALLEST, "operating_point": {"kind": "arrival_rate", "requests_per_second": 2}}
 CONFIG = {
@@ -75,7 +75,7 @@ def test_tokens_times_rates_are_the_cost_of_a_request(service: TestClient, body:
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "operation"), OPERATIONS, ids=[f"{method} {path}" for path, method, _ in OPERATIONS]
+    ("path", "method", "operation"), OPEN, ids=[f"{method} {path}" for path, method, _ in OPEN]
 )
 def test_every_documented_example_works_on_the_seeded_catalog(
     service: TestClient, path: str, method: str, operation: dict[str, Any]

@@ -12,6 +12,7 @@ from service.application.ports import (
     AcceleratorRecord,
     BitemporalStamp,
     CatalogInfo,
+    FxRateRecord,
     GpuPriceRecord,
     ListingRecord,
     ListPriceRecord,
@@ -153,6 +154,10 @@ class FakeSnapshot:
         make_listing(provider="aws", provider_model_id="meta.llama3-1-70b-instruct-v1:0"),
     )
 
+    all_fx_rates: Sequence[FxRateRecord] = (
+        FxRateRecord(1, "bank", "EUR", "USD", date(2026, 1, 30), Decimal("1.19"), 1, None, MORNING),
+    )
+
     @property
     def info(self) -> CatalogInfo:
         return CatalogInfo(revision=self.revision, digest="d" * 64, loaded_at=MORNING)
@@ -204,6 +209,9 @@ class FakeSnapshot:
 
     def listings(self, model: str | None = None) -> Sequence[ListingRecord]:
         return [row for row in self.all_listings if model in (None, row.model)]
+
+    def fx_rates(self, known_at: int | None = None) -> Sequence[FxRateRecord]:
+        return self.all_fx_rates
 
     def sources(self) -> Mapping[str, SourceRecord]:
         return {}

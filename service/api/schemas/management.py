@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from service.api.schemas.fields import REQUEST_CONFIG, Moment, Name
-from service.application.write_ports import SCOPES, ApiKeyRecord, AuditEvent, Scope
+from service.application.write_ports.keys import SCOPES, ApiKeyRecord, AuditEvent, Scope
 
 
 class KeyBody(BaseModel):

@@ -1,7 +1,4 @@
-"""What the use cases of keys, writes and imports need from outside, as records and Protocols.
-
-The catalog implements these, as it does those of ``ports``.
-"""
+"""Keys and the audit log, as records and Protocols."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
