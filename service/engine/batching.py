@@ -138,10 +138,14 @@ def prefill_limit(table: ReplicaTable, load: Load, policy: EnginePolicy) -> floa
         return float("inf")
     ranks = table.layout.attention_dp * table.layout.pp
     steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
-    # The room budget - b / ranks shrinks as b grows: (b - 1) E[U] = steps (ranks budget - b).
+    # The room budget - b / ranks shrinks as b grows: (b - 1) E[U] = steps (ranks budget - b); with fewer
+    # sequences than ranks the slowest rank still has one.
     shrinking = (load.mean_uncached + steps * ranks * policy.token_budget) / (load.mean_uncached + steps)
     least = load.mean_uncached if policy.token_budget_covers_prompt else 1.0
-    return max(shrinking, 1.0 + steps * ranks * least / load.mean_uncached)
+    full, fewest = (
+        1.0 + steps * ranks * room / load.mean_uncached for room in (policy.token_budget - 1, least)
+    )
+    return max(min(shrinking, full), fewest)
 
 
 def _any_rank(share: Array, chunk: Array, attention_dp: int) -> tuple[Array, Array]:

@@ -10,7 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from service.engine.batching import Population, SteadyState, prefill_limit, steady_state
+from service.engine.batching import (
+    SHORTEST_DECODE_STEPS,
+    Population,
+    SteadyState,
+    prefill_limit,
+    steady_state,
+)
 from service.engine.errors import InfeasibleError
 from service.engine.load import Load
 from service.engine.memory import MemoryPlan, plan_memory
@@ -109,6 +115,9 @@ def solve_arrivals(replica: Replica, requests_per_second: float, limits: Limits 
             code="arrival-rate-too-high",
             accepted={"maximum_requests_per_second_per_replica": most},
         )
+    # Throughput is (b - 1) / (D TPOT), and TPOT is nearly constant this close to the answer.
+    steps = max(replica.load.mean_steps, SHORTEST_DECODE_STEPS)
+    state = _at(replica, 1.0 + requests_per_second * steps * float(state.tpot_seconds[0]), "open")
     if limits is not None:
         worst, which = _binding(_violation(replica, state, limits))
         if worst > _TOLERANCE:

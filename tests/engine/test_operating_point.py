@@ -79,7 +79,7 @@ def test_the_concurrency_asked_for_is_in_flight_or_queued(
     )
 
 
-@given(TOKENS, LAYOUTS, st.floats(1e-3, 0.999))
+@given(TOKENS, LAYOUTS, st.floats(1e-5, 0.999))
 @settings(max_examples=40, deadline=None)
 def test_the_arrival_rate_asked_for_is_served(
     tokens: tuple[float, float, float], layout: Layout, share: float
@@ -90,6 +90,15 @@ def test_the_arrival_rate_asked_for_is_served(
     state = solve_arrivals(replica, most * share).state
     assert float(state.requests_per_second[0]) == pytest.approx(most * share, rel=1e-3)
     assert np.isfinite(state.ttft_seconds).all()
+
+
+def test_few_requests_on_many_ranks_are_solved_up_to_the_prefill_limit() -> None:
+    # Fewer sequences than ranks: the room of a step is the budget less one, not less b / ranks.
+    table = _table(Layout(attention_dp=16, moe_ep=16))
+    replica = _replica((83_000.0, 0.0, 26.0), table, replace(ROOMY, token_budget=512))
+    for concurrency in (10.0, 100.0, 1000.0, 7000.0):
+        state = solve_concurrency(replica, concurrency).state
+        assert float(state.concurrency[0]) == pytest.approx(concurrency, rel=0.01)
 
 
 def test_a_lone_request_is_the_start_of_the_axis() -> None:
