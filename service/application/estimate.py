@@ -108,14 +108,18 @@ class Estimator:
             Everything a readable request can get wrong, infeasible included.
         """
         solution = self.solve(request, snapshot, now)
-        return _answer(solution, snapshot, now, self._listings(solution.resolved, snapshot))
+        return _answer(solution, snapshot, now, self.listings(solution.resolved, snapshot))
 
     def solve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Solution:
         """Resolve a request and solve its operating point, without the answer's prose and comparisons."""
-        deployment = self._deployments.of(request, snapshot)
-        return solve_resolved(resolve(request, deployment, snapshot, now, self._prices))
+        return solve_resolved(self.resolve(request, snapshot, now))
 
-    def _listings(self, resolved: Resolved, snapshot: CatalogSnapshot) -> tuple[Prepared, ...]:
+    def resolve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Resolved:
+        """Fill in a request and compile its deployment, unsolved."""
+        deployment = self._deployments.of(request, snapshot)
+        return resolve(request, deployment, snapshot, now, self._prices)
+
+    def listings(self, resolved: Resolved, snapshot: CatalogSnapshot) -> tuple[Prepared, ...]:
         """Return the list prices of the model in force, read once for as long as they hold."""
         model, request = resolved.deployment.model, resolved.request
         if model is None or request.as_of is None:
