@@ -22,7 +22,7 @@ from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 
 Population = Literal["closed", "open"]
-SHORTEST_DECODE_STEPS = 1e-6
+SHORTEST_DECODE_STEPS = 1e-4
 """Stands for zero decode steps (every request yields one token), so that ratios stay finite."""
 
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.batching import SteadyState, prefill_limit, steady_state, token_room
+from service.engine.batching import (
+    SHORTEST_DECODE_STEPS,
+    SteadyState,
+    prefill_limit,
+    steady_state,
+    token_room,
+)
 from service.engine.load import Load, make_load
 from service.engine.operating_point import Replica, solve_concurrency
 from service.engine.replica import compile_replica
@@ -112,7 +118,7 @@ def test_every_steady_state_obeys_its_identities(
         assert np.isfinite(values).all()
         assert (values >= 0).all()
     # Little's law, over the whole replica and over decoding alone.
-    steps = max(load.mean_steps, 1e-6)
+    steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
     np.testing.assert_allclose(
         state.concurrency, state.requests_per_second * (state.ttft_seconds + steps * state.tpot_seconds)
     )
