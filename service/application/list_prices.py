@@ -135,13 +135,27 @@ def list_prices_for_model(
     return _answer(_compile(snapshot, model_id, query.known_at), query)
 
 
+def list_prices_of_listing(
+    snapshot: CatalogSnapshot, listing: ListingRecord, query: ListPriceQuery
+) -> ListedPrices | None:
+    """Return the prices of one listing, reviewed or not; None where it has none at the time."""
+    found = _answer(_compile_listings(snapshot, (listing,), query.known_at), query)
+    return found[0] if found else None
+
+
 def _compile(snapshot: CatalogSnapshot, model_id: str, known_at: int | None) -> _Compiled:
+    return _compile_listings(snapshot, snapshot.listings(model_id), known_at)
+
+
+def _compile_listings(
+    snapshot: CatalogSnapshot, of: Sequence[ListingRecord], known_at: int | None
+) -> _Compiled:
     precedence = {source.id: source.precedence for source in snapshot.sources().values()}
     listings: list[tuple[ListingRecord, Mapping[str, Sequence[ListPriceRecord]]]] = []
     times: set[datetime] = set()
     edges: set[int] = set()
     windowed = False
-    for listing in snapshot.listings(model_id):
+    for listing in of:
         by_meter: dict[str, list[ListPriceRecord]] = {}
         for row in snapshot.list_prices(listing.provider, listing.provider_model_id, None, known_at):
             if row.meter not in COMPARED_METERS or row.price.per not in _PER_MILLION:
