@@ -88,23 +88,24 @@ def steady_state(
     decode_total, mixed_total = decode.total, mixed.total
     step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
     tpot = step_seconds * layout.pp
-    service = np.maximum(load.mean_uncached / chunk, 1.0) * mixed_total
-    fill = (layout.pp - 1) * mixed_total
+    passes = np.maximum(load.mean_uncached / chunk, 1.0)
+    cycle = _Cycle(
+        others=seen_batch - 1.0,
+        decode_steps=steps * layout.pp,
+        # Of the prefill server a request takes its share of a full chunk.
+        server_steps=load.mean_uncached / room,
+        prefill_steps=passes + (layout.pp - 1),
+        fill_steps=layout.pp - 1,
+        chunks=load.mean_uncached / chunk,
+        ranks=layout.attention_dp,
+    )
+    flow = _closed if population == "closed" else _open
+    rate, rho, queued = flow(cycle, load, (step_seconds, decode_total, mixed_total))
+    batch = rate * steps * tpot
     # A request that finds the engine busy waits for the step under way.
-    under_way = np.minimum(seen_batch - 1.0, 1.0) * step_seconds
-    # Of the prefill server a request takes its share of a full chunk; the rest of its time just passes.
-    server = load.mean_uncached / room * mixed_total
-    decoding = steps * tpot
-    delay = 1.0 + (under_way + fill + service - server) / decoding
-    batch = seen_batch - 1.0
-    if population == "closed":
-        free = np.maximum(decoding - batch * server / layout.attention_dp, 0.0)
-        batch = batch + free / (free * delay + server)
-    rate = batch / decoding
-    rho = np.minimum(rate * server / layout.attention_dp, 1.0)
-    waiting = _waiting(load, (batch * delay / layout.attention_dp, rho, server), population)
-    prefill = service + fill
-    ttft = waiting + under_way + prefill
+    waiting = queued + np.minimum(seen_batch - 1.0, 1.0) * step_seconds
+    prefill = cycle.prefill_steps * mixed_total
+    ttft = waiting + prefill
     return SteadyState(
         seen_batch=seen_batch,
         batch=batch,
@@ -120,7 +121,7 @@ def steady_state(
         step_seconds=step_seconds,
         tpot_seconds=tpot,
         prefill_utilisation=rho,
-        waiting_seconds=waiting + under_way,
+        waiting_seconds=waiting,
         prefill_seconds=prefill,
         ttft_seconds=ttft,
     )
@@ -172,19 +173,61 @@ def _both(load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, Ste
     return joined.columns(slice(0, count)), joined.columns(slice(count, None))
 
 
-def _waiting(load: Load, server: tuple[Array, Array, Array], population: Population) -> Array:
-    """Mean wait for the prefill server, seconds.
+@dataclass(frozen=True)
+class _Cycle:
+    """A request's way round the replica, counted in steps of a pipeline stage."""
 
-    Open: M/G/1 (Pollaczek-Khinchine). Closed: mean-value analysis of a single server beside a delay
-    station holding B, whose fixed point has the closed form
-    ``Q = (sqrt(B^2 + 4 rho B / (1 - rho)) - B) / 2`` (equation B6); the service variance enters by the
-    same factor (1 + cv^2) / 2 as in Pollaczek-Khinchine.
+    others: Array
+    """b - 1."""
+    decode_steps: float
+    server_steps: Array
+    """Held of the prefill server of its rank."""
+    prefill_steps: Array
+    fill_steps: int
+    """Of these, those in which a chunk goes on to the next stages."""
+    chunks: Array
+    ranks: int
+    """Attention-DP ranks, each with a prefill server."""
+
+
+_Seconds = tuple[Array, Array, Array]
+"""Of the step that a decoding sequence sees on average, of a decode-only step, of a mixed one."""
+
+
+def _closed(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array, Array]:
+    """Return (requests/s, load of the prefill server, wait for it) with so many requests in flight.
+
+    Decoding goes on step by step while prompts are prefilled, so the network is one of steps, not of
+    seconds: one server beside a delay, in Schweitzer's approximate mean-value analysis. Its fixed point
+    is closed: ``Q = (sqrt(B'^2 + 4 rho B' / (1 - rho)) - B') / 2`` (equations B2 and B6). The variance of
+    the service enters by the factor of Pollaczek and Khinchine.
     """
-    batch, rho, service = server
-    factor = (1.0 + load.uncached_variation) / 2.0
-    idle = np.maximum(1.0 - rho, 1e-12)
-    if population == "open":
-        return rho * service * factor / idle
-    queue = (np.sqrt(batch**2 + 4.0 * rho * batch / idle) - batch) / 2.0
+    _, plain, mixed = seconds
+    turn, server = cycle.decode_steps, cycle.server_steps
+    delay = 1.0 + (np.minimum(cycle.others, 1.0) + cycle.prefill_steps - server) / turn
+    free = np.maximum(turn - cycle.others * server / cycle.ranks, 0.0)
+    batch = cycle.others + free / (free * delay + server)
+    rho = np.minimum(batch * server / (turn * cycle.ranks), 1.0)
+    share = np.minimum(batch * cycle.chunks / (turn * cycle.ranks), 1.0)
+    # A lone request keeps one rank's prefill server busy and fills the stages by itself.
+    alone = 1.0 / (1.0 + cycle.others)
+    any_rank = 1.0 - (1.0 - share) ** cycle.ranks
+    every = plain + (any_rank + alone * (cycle.ranks * share - any_rank)) * (mixed - plain)
+    fill = alone * cycle.fill_steps * (mixed - plain)
+    held = batch * delay / cycle.ranks
+    queue = (np.sqrt(held**2 + 4.0 * rho * held / np.maximum(1.0 - rho, 1e-12)) - held) / 2.0
     behind = np.maximum(queue - rho, 0.0) / np.maximum(rho, 1e-300)
-    return behind * service * factor
+    return batch / (turn * every + batch * fill), rho, behind * server * mixed * _variation(load)
+
+
+def _open(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array, Array]:
+    """Return the same under Poisson arrivals: M/G/1 (Pollaczek-Khinchine; equation B6)."""
+    seen, _, mixed = seconds
+    rate = cycle.others / (cycle.decode_steps * seen)
+    service = cycle.server_steps * mixed
+    rho = np.minimum(rate * service / cycle.ranks, 1.0)
+    return rate, rho, rho * service * _variation(load) / np.maximum(1.0 - rho, 1e-12)
+
+
+def _variation(load: Load) -> float:
+    return (1.0 + load.uncached_variation) / 2.0
