@@ -6,7 +6,7 @@ the server calls in each worker.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
 from service.application.usage import UsagePricer
 from service.application.writes import CatalogWrites
-from service.catalog import database, seeding
+from service.catalog import database, import_source, seeding
 from service.catalog.key_store import DatabaseKeyStore
 from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
@@ -59,6 +59,29 @@ def seed(settings: Settings) -> seeding.SeedReport:
         return seeding.seed(engine, resources.hardware_catalog_directory())
     finally:
         engine.dispose()
+
+
+def import_prices(
+    settings: Settings, request: import_source.ImportRequest, progress: Callable[[str], None]
+) -> import_source.ImportReport:
+    """Read one source of prices and apply it, or say what applying it would do."""
+    engine = database.open_engine(settings.database_url)
+    try:
+        return import_source.import_source(engine, request, actor="cli", progress=progress)
+    finally:
+        engine.dispose()
+
+
+def import_request(
+    source: str, place: str | None, provider: str | None, *, dry_run: bool
+) -> import_source.ImportRequest:
+    """Return what to import; see :class:`service.catalog.import_source.ImportRequest`."""
+    return import_source.ImportRequest(source, place, provider, dry_run)
+
+
+def usage_pricer() -> UsagePricer:
+    """Return usage pricing for a process that asks for itself."""
+    return UsagePricer(GenaiUsageReader(), Estimator().estimate)
 
 
 def read_snapshot(settings: Settings) -> CatalogSnapshot:

@@ -171,7 +171,9 @@ def _describe(plan: _PricePlan, key: PriceKey, known: Sequence[Interval], step: 
     for new in step.inserted:
         old = _before(known, new)
         plan.changed.append(
-            PlannedChange(key_text(key), None if old is None else _price_text(old), _price_text(new))
+            PlannedChange(
+                key_text(key), None if old is None else _price_text(old), _price_text(new), _percent(old, new)
+            )
         )
         if old is not None and old.per == new.per and _leaps(old.amount, new.amount):
             plan.held.append(
@@ -180,6 +182,14 @@ def _describe(plan: _PricePlan, key: PriceKey, known: Sequence[Interval], step: 
             )
     if not step.inserted:
         plan.changed.extend(PlannedChange(key_text(key), _price_text(old), None) for old in step.retired)
+
+
+def _percent(old: Interval | None, new: Interval) -> str | None:
+    """Return how much a price rises or falls, with one digit after the point."""
+    if old is None or old.per != new.per or not old.amount:
+        return None
+    change = 100 * (new.amount - old.amount) / old.amount
+    return f"{change:+.1f} %"
 
 
 def _before(known: Sequence[Interval], new: Interval) -> Interval | None:

@@ -20,6 +20,8 @@ class PlannedChange:
     what: str
     before: str | None
     after: str | None
+    percent: str | None = None
+    """Change of a price, for example ``+25.0 %``; None where there is none to compare."""
 
 
 @dataclass(slots=True)

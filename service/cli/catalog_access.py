@@ -105,6 +105,12 @@ def _is_missing_file(database_url: str) -> bool:
     return database_url.startswith(_SQLITE) and not Path(database_url.removeprefix(_SQLITE)).exists()
 
 
+def tell(text: str) -> None:
+    """Say on a terminal which step is taken; say nothing in a pipe."""
+    if sys.stderr.isatty():
+        print(f"pertoken: {text}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def _progress(text: str) -> Iterator[None]:
     """Say on a terminal what takes a moment; say nothing in a pipe."""

@@ -37,6 +37,25 @@ def read_json_object(path: Path, field: str) -> dict[str, Any]:
     return _read(path, field, _refuse_constant)
 
 
+def parse_json_object(text: str, where: str) -> dict[str, Any]:
+    """Return the object that a text denotes, by the rules of :func:`read_json_object`.
+
+    Raises
+    ------
+    InvalidRequestError
+        Naming where the text stands.
+    """
+    try:
+        value = json.loads(
+            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_distinct
+        )
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"{where} is not JSON: {error}.", code="unreadable-file") from error
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{where} holds no object.", code="unreadable-file")
+    return value
+
+
 def _read(path: Path, field: str, read_constant: Callable[[str], Any]) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:

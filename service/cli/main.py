@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from service.cli import accelerators, estimate, keys, models, prices, server
+from service.cli import accelerators, estimate, import_, keys, models, prices, server, usage
 
 # Rich would cost a third of the start-up time for boxes around the help.
 app = typer.Typer(
@@ -21,6 +21,8 @@ estimate.register(app)
 models.register(app)
 accelerators.register(app)
 prices.register(app)
+import_.register(app)
+usage.register(app)
 keys.register(app)
 
 

@@ -65,6 +65,24 @@ def inspect(
     print_record(inspect_config(read_config(config), config.stem), as_json=as_json)
 
 
+@models.command("unmatched")
+def unmatched(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also ids that resemble no model of the catalog.")
+    ] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Print provider ids that no reviewed listing ties to a model, and the models that they resemble."""
+    from dataclasses import asdict
+
+    from service.application.unmatched import unmatched_ids
+    from service.cli.catalog_access import current_snapshot
+    from service.cli.lists import print_records
+
+    rows = [asdict(item) for item in unmatched_ids(current_snapshot(), all_ids=every)]
+    print_records(rows, ("provider", "provider_model_id", "resembles"), as_json=as_json)
+
+
 def register(app: Any) -> None:
     """Add the commands to the application."""
     app.add_typer(models, name="models")
