@@ -13,6 +13,8 @@ from service.application.ports import ExtractedUsage
 
 _WRAPPERS: Final = ("message", "response", "metadata")
 """Members of stream events that hold a whole response: Anthropic's, OpenAI's, Bedrock's."""
+_LABELS: Final = ("model", "modelVersion", "service_tier")
+_COUNTS: Final = ("usage", "usageMetadata")
 _STANDARD_SHAPE: Final = "openai"
 """Providers whose responses the package does not describe answer in OpenAI's shape."""
 
@@ -69,15 +71,17 @@ def merge_events(events: Sequence[object]) -> Mapping[str, object]:
     merged: dict[str, Any] = {}
     for event in events:
         for part in _parts(event):
-            for name in ("model", "modelVersion", "service_tier"):
-                if isinstance(part.get(name), str):
-                    merged[name] = part[name]
-            for name in ("usage", "usageMetadata"):
-                found = part.get(name)
-                if isinstance(found, Mapping):
-                    known = merged.setdefault(name, {})
-                    known.update({key: value for key, value in found.items() if value is not None})
+            _merge(merged, part)
     return merged
+
+
+def _merge(merged: dict[str, Any], part: Mapping[str, Any]) -> None:
+    merged |= {name: part[name] for name in _LABELS if isinstance(part.get(name), str)}
+    for name in _COUNTS:
+        found = part.get(name)
+        if isinstance(found, Mapping):
+            known = merged.setdefault(name, {})
+            known.update({key: value for key, value in found.items() if value is not None})
 
 
 def _parts(event: object) -> Iterator[Mapping[str, Any]]:
