@@ -27,7 +27,7 @@ class PriceUsed:
     """The axes that the row is bound to; empty where it holds for every request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, at half the price
 class UsageLine:
     """One meter's quantity and its charge."""
 
@@ -71,7 +71,7 @@ class ModelledUsage:
     """Digest of the estimate whose rates were used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, at half the price
 class UsageAnswer:
     """The exact charge of one usage record."""
 

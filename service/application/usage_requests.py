@@ -22,7 +22,7 @@ class AdjustmentRequest:
     meters: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, at half the price
 class UsageRequest:
     """One usage record: what was used, when, of which listing."""
 
