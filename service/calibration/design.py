@@ -19,7 +19,7 @@ from service.engine.spans import Array
 from service.engine.step import StepLoad, step_times
 from service.engine.tables import COLLECTIVES, HOST, ROOFLINE_OPERATORS
 from service.engine.types import Accelerator, Calibration, Efficiency, Formats, Layout, ModelWork
-from service.engine.workload import Moments
+from service.engine.workload import IntArray, Moments
 
 _CLASSES: Final = ("gemm", "head", "experts", "attention_prefill", "attention_decode", "recurrent")
 
@@ -55,6 +55,8 @@ class RunFeatures:
     """Seconds at full link rate, shape (2,)."""
     layers: Array
     """Launches, shape (2,)."""
+    eager_layers: Array
+    """Launches outside CUDA graphs, shape (2,)."""
     sequences: Array
     """Sequences that the host handles, shape (2,)."""
 
@@ -93,23 +95,28 @@ def launching_calibration() -> Calibration:
 
 
 def run_features(deployment: Deployment, moments: Moments, state: SteadyState) -> RunFeatures:
-    """Return the features of a run at its operating point (axis length 1)."""
-    loads = _both(state)
-    pp = deployment.layout.pp
+    """Return the features of a run's mean step at its operating point (axis length 1)."""
     mixed = float(state.mixed_share[0])
+    weight = np.array([1.0 - mixed, mixed]) * deployment.layout.pp
+    return step_features(deployment, moments, _both(state), weight)
+
+
+def step_features(deployment: Deployment, moments: Moments, loads: StepLoad, weight: Array) -> RunFeatures:
+    """Return the features of two kinds of steps, weighted."""
     plain = _seconds(deployment, moments, unit_calibration(), loads)
     ramped = _seconds(deployment, moments, unit_calibration(half_rate_tokens=1.0), loads)
     late = _seconds(deployment, moments, unit_calibration(latency=1.0), loads)
     launched = _seconds(deployment, moments, launching_calibration(), loads)
     roof = slice(0, ROOFLINE_OPERATORS)
     return RunFeatures(
-        weight=np.array([1.0 - mixed, mixed]) * pp,
+        weight=weight,
         compute=plain[0][roof].T,
         ramp=(ramped[0] - plain[0])[roof].T,
         memory=plain[1][roof].T,
         hops=(late[0] - plain[0])[COLLECTIVES],
         network=plain[0][COLLECTIVES],
         layers=launched[0][HOST],
+        eager_layers=launched[0][HOST] * np.minimum(loads.chunk, 1.0),
         sequences=loads.decode,
     )
 
@@ -144,14 +151,17 @@ class Design:
     hops: Array
     network: Array
     layers: Array
+    eager_layers: Array
     sequences: Array
 
-    def rows(self, index: Array) -> "Design":
+    def rows(self, index: IntArray) -> "Design":
         """Return some of the runs."""
         return Design(*(getattr(self, name)[index] for name in FIELDS))
 
 
-FIELDS: Final = ("weight", "compute", "ramp", "memory", "hops", "network", "layers", "sequences")
+FIELDS: Final = (
+    "weight", "compute", "ramp", "memory", "hops", "network", "layers", "eager_layers", "sequences",
+)  # fmt: skip
 
 
 def stack(runs: Sequence[RunFeatures]) -> Design:

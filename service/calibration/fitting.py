@@ -27,6 +27,7 @@ from service.engine.tables import (
 HUBER: Final = 1.0
 """Residuals beyond so many standard deviations count linearly."""
 ITERATIONS: Final = 40
+_LEAST_SECONDS: Final = 1e-9
 _INDEX: Final = {name: place for place, name in enumerate(NAMES)}
 _COMPUTE: Final = {
     PROJECTIONS: "gemm.compute", FEED_FORWARD: "gemm.compute", HEAD: "gemm.compute",
@@ -60,6 +61,7 @@ def step_seconds(design: Design, figures: Array) -> Predicted:
         _add_roofline(design, figures, operator, (total, slopes))
     added = (
         ("latency", design.hops, 1.0), ("network", design.network, -1.0), ("launch", design.layers, 1.0),
+        ("eager", design.eager_layers, 1.0),
         ("host", np.ones_like(total), 1.0), ("sequence", design.sequences, 1.0),
     )  # fmt: skip
     for name, amount, sign in added:
@@ -94,12 +96,16 @@ def _add_roofline(design: Design, figures: Array, operator: int, sums: tuple[Arr
 
 @dataclass(frozen=True)
 class Observations:
-    """What is fitted: the design, measured mean step seconds, weights and the noise's scale."""
+    """What is fitted; arrays of shape (N,)."""
 
     design: Design
     seconds: Array
+    """Measured."""
     weight: Array
+    offset: Array
+    """Predicted seconds that no figure here moves."""
     scale: float = 0.12
+    """Standard deviation of a residual within which the loss is quadratic."""
 
 
 def fit_effects(observations: Observations, effects: Effects, start: Array | None = None) -> Array:
@@ -126,8 +132,8 @@ def fit_effects(observations: Observations, effects: Effects, start: Array | Non
 
 def residuals(observations: Observations, effects: Effects, values: Array) -> Array:
     """Return ln(predicted / measured) of each run."""
-    predicted = step_seconds(observations.design, effects.figures(values)).seconds
-    logs: Array = np.log(predicted / observations.seconds)
+    predicted = step_seconds(observations.design, effects.figures(values)).seconds + observations.offset
+    logs: Array = np.log(np.maximum(predicted, _LEAST_SECONDS) / observations.seconds)
     return logs
 
 
@@ -141,8 +147,9 @@ def _loss(observations: Observations, effects: Effects, values: Array) -> float:
 def _newton_step(observations: Observations, effects: Effects, values: Array) -> Array:
     figures = effects.figures(values)
     predicted = step_seconds(observations.design, figures)
-    logs = np.log(predicted.seconds / observations.seconds)
-    relative: Array = predicted.slopes / predicted.seconds[:, None] * log_slopes(figures)
+    seconds = np.maximum(predicted.seconds + observations.offset, _LEAST_SECONDS)
+    logs = np.log(seconds / observations.seconds)
+    relative: Array = predicted.slopes / seconds[:, None] * log_slopes(figures)
     jacobian = np.concatenate(
         [relative[:, place, None] * matrix for place, matrix in enumerate(effects.design)], axis=1
     )
@@ -150,5 +157,4 @@ def _newton_step(observations: Observations, effects: Effects, values: Array) ->
     weight = observations.weight * np.minimum(1.0, HUBER / np.maximum(scaled, 1e-9)) / observations.scale**2
     normal = jacobian.T @ (jacobian * weight[:, None]) + np.diag(1.0 / effects.spread**2)
     slope = jacobian.T @ (weight * logs) + (values - effects.centre) / effects.spread**2
-    logs: Array = np.log(predicted.seconds / observations.seconds)
-    return step
+    return -np.asarray(np.linalg.solve(normal, slope), dtype=np.float64)

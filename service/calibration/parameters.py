@@ -7,12 +7,13 @@ the wider one (partial pooling: Gelman and Hill 2007, chapter 12). Nothing depen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from service.engine.spans import Array
+from service.engine.workload import IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("attention_decode.memory", 0.7, 0.6),
     Figure("recurrent.memory", 0.6, 0.6),
     Figure("launch", 36e-6, 0.7, is_share=False),
+    Figure("eager", 50e-6, 0.7, is_share=False),
     Figure("host", 0.5e-3, 0.8, varies=2.0, is_share=False),
     Figure("sequence", 8e-6, 1.0, varies=2.0, is_share=False),
     Figure("latency", 3e-6, 0.6, is_share=False),
@@ -76,6 +78,10 @@ class Effects:
     design: tuple[Array, ...]
     """For each figure the 0/1 matrix (runs, effects of that figure)."""
     slices: tuple[slice, ...]
+
+    def runs(self, index: IntArray) -> "Effects":
+        """Return the same effects for some of the runs."""
+        return replace(self, design=tuple(matrix[index] for matrix in self.design))
 
     def figures(self, effects: Array) -> Array:
         """Return the figures of each run, shape (runs, figures)."""

@@ -269,6 +269,9 @@ def _fill_added(plan: Plan, seconds: Array) -> None:
     launches = plan.calibration.launch_seconds_per_layer * kernels / plan.layout.pp
     seconds[0, HOST, STEP] = launches + plan.calibration.host_seconds_per_step
     seconds[0, HOST, DECODE] = plan.calibration.host_seconds_per_sequence
+    # A step with a chunk has no fixed shape, so it runs outside the CUDA graphs that decoding uses.
+    eager = plan.calibration.extra.get("chunk_launch_seconds_per_layer", 0.0)
+    seconds[0, HOST, CHUNK_PRESENT] = eager * kernels / plan.layout.pp
 
 
 def _state_bytes(plan: Plan) -> float:

@@ -67,7 +67,8 @@ def step_times(coefficients: StepCoefficients, step: StepLoad) -> StepTimes:
     seconds = coefficients.seconds @ step.counters(coefficients.mean_uncached)
     compute, memory = seconds[0], seconds[1]
     if coefficients.experts is not None:
-        compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, step.group)
+        group = step.group + coefficients.drafts_per_decode * step.decode
+        compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, group)
     return StepTimes(compute, memory, np.maximum(compute, memory))
 
 
@@ -77,8 +78,9 @@ def step_work(coefficients: StepCoefficients, step: StepLoad) -> tuple[Array, Ar
     flop, data = work[0], work[1]
     experts = coefficients.experts
     if experts is not None:
-        flop[EXPERTS] = (experts.flop_per_token * step.group).sum(axis=0)
-        data[EXPERTS] = expert_bytes(experts, step.group)
+        group = step.group + coefficients.drafts_per_decode * step.decode
+        flop[EXPERTS] = (experts.flop_per_token * group).sum(axis=0)
+        data[EXPERTS] = expert_bytes(experts, group)
     return flop, data
 
 

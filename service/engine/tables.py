@@ -116,3 +116,5 @@ class StepCoefficients:
     seconds: Array
     experts: ExpertTable | None
     mean_uncached: float
+    drafts_per_decode: float = 0.0
+    """Drafted tokens that each sequence on the rank adds to the expert-parallel group."""

@@ -1,0 +1,104 @@
+"""Predicts a run with separate pools for prefill and decode (METHOD 3 and 8)."""
+
+from dataclasses import replace
+
+from service.application.cases import Case
+from service.application.predict import Prediction, Predictor, bare_prefill_rate, front_end_of
+from service.calibration.measured import Pool
+from service.calibration.run_protocol import FrontEnd
+from service.engine.attribution import Subject
+from service.engine.disaggregation import PoolRates, match_pools
+from service.engine.energy import working_power
+from service.engine.load import Load, make_load
+from service.engine.operating_point import Replica, solve_concurrency
+from service.engine.tables import ReplicaTable
+from service.engine.units import TOKENS_PER_MILLION
+from service.engine.workload import Moments, make_mix, reduce_mix
+
+
+def predict_pools(case: Case, predictor: Predictor) -> Prediction:
+    """Return the prediction of a disaggregated run.
+
+    Raises
+    ------
+    EngineError
+        A layout that divides nothing, a model that does not fit.
+    ValueError
+        The row describes one replica.
+    """
+    row = case.row
+    if row.prefill is None or row.decode is None:
+        raise ValueError("The row describes one replica, not pools.")
+    whole = (row.mean_input_tokens, 0.0, row.mean_output_tokens)
+    # Decode workers see every prompt as found in the cache: its keys came over the link.
+    handed = (row.mean_input_tokens, row.mean_input_tokens, row.mean_output_tokens)
+    alone = (row.mean_input_tokens, 0.0, 1.0)
+    prefill_table, _, prefill_load = _loaded(case, predictor, (row.prefill, alone))
+    table, moments, load = _loaded(case, predictor, (row.decode, handed))
+    prefill = Replica(prefill_table, prefill_load, case.policy)
+    decode = Replica(table, load, case.policy)
+    rate = bare_prefill_rate(prefill)
+    front = front_end_of(case.calibration)
+    capacity = rate * row.prefill.workers / max(row.mean_input_tokens, 1.0)
+    per_prompt = _prompt_seconds(rate, row.mean_input_tokens, row.prefill)
+    transfer = _transfer_seconds(case, load)
+
+    def solve(concurrency: float) -> tuple[float, float]:
+        state = solve_concurrency(decode, max(concurrency, 1.0)).state
+        return float(state.requests_per_second[0]), float(state.tpot_seconds[0])
+
+    matched = match_pools(
+        PoolRates(
+            concurrency=row.concurrency,
+            decode_workers=row.decode.workers,
+            prefill_requests_per_second=capacity,
+            prefill_seconds=per_prompt,
+            transfer_seconds=transfer,
+            decode_steps=max(row.mean_output_tokens - 1.0, 1e-9),
+        ),
+        solve,
+    )
+    solved = solve_concurrency(decode, max(matched.decode_concurrency, 1.0))
+    subject = Subject(table, load, moments, solved.state)
+    prefill_gpus = row.prefill.workers * row.prefill.layout.accelerators
+    decode_gpus = row.decode.workers * row.decode.layout.accelerators
+    return Prediction(
+        ttft_seconds=matched.ttft_seconds
+        + _front_seconds(front, row.mean_input_tokens, matched.tpot_seconds),
+        tpot_seconds=matched.tpot_seconds,
+        steady_ttft_seconds=matched.ttft_seconds,
+        bare_prefill_seconds=per_prompt,
+        prefill_tokens_per_second_per_gpu=rate / row.prefill.layout.accelerators,
+        accelerator_seconds_per_million_input=(
+            prefill_gpus / matched.requests_per_second / whole[0] * TOKENS_PER_MILLION
+        ),
+        accelerator_seconds_per_million_output=(
+            decode_gpus / matched.requests_per_second / whole[2] * TOKENS_PER_MILLION
+        ),
+        power_watts=working_power(subject, case.accelerator.spec, case.calibration),
+    )
+
+
+def _loaded(
+    case: Case, predictor: Predictor, asked: tuple[Pool, tuple[float, float, float]]
+) -> tuple[ReplicaTable, Moments, Load]:
+    pool, lengths = asked
+    table = predictor.table(case, pool.layout, case.formats)
+    moments = reduce_mix(make_mix([lengths], [0], [1.0]), table.spans, float("inf"))
+    return table, moments, make_load(table, moments)
+
+
+def _prompt_seconds(rate: float, tokens: float, pool: Pool) -> float:
+    """Seconds of one prompt on one rank of an idle prefill worker; its ranks work on prompts of their own."""
+    return tokens * pool.layout.attention_dp / rate
+
+
+def _transfer_seconds(case: Case, load: Load) -> float:
+    """Seconds to move a prompt's cache from a rank to a rank over the scale-out link (equation D2)."""
+    link = case.accelerator.spec.scale_out_bandwidth_bytes_per_second * case.calibration.scale_out_efficiency
+    return load.prompt_bytes / link
+
+
+def _front_seconds(front: FrontEnd, tokens: float, step: float) -> float:
+    own = replace(front)
+    return own.trip_seconds + own.request_seconds + own.prompt_token_seconds * tokens + own.lag_steps * step

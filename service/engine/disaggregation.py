@@ -1,0 +1,86 @@
+"""Prefill and decode in pools of their own: which one limits, and at what batch (equations D1 to D3).
+
+In a closed loop of C requests every one is in the prefill pool, in transfer or decoding:
+
+    C = X (W + t_prefill + t_transfer + t_decode(B)),  B = X t_decode(B) / workers                  (D1)
+
+with X at most the prefill pool's capacity. Where decoding is the slower pool, prompts hardly wait and
+the batch is C less those on their way; where prefill is, X is its capacity, the batch falls to what that
+rate keeps busy and the rest waits for prefill. KV transfer is link time, no accelerator's (D2).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+ITERATIONS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRates:
+    """What the pools can do."""
+
+    concurrency: float
+    decode_workers: int
+    prefill_requests_per_second: float
+    """Of the whole pool, working all the time."""
+    prefill_seconds: float
+    """Of one prompt on an idle worker."""
+    transfer_seconds: float
+    decode_steps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The point where both pools carry the same rate."""
+
+    requests_per_second: float
+    decode_concurrency: float
+    """Requests on one decode worker."""
+    tpot_seconds: float
+    ttft_seconds: float
+    prefill_bound: bool
+
+
+def match_pools(pools: PoolRates, solve: Callable[[float], tuple[float, float]]) -> Matched:
+    """Return the matched point.
+
+    Parameters
+    ----------
+    pools
+        Capacities and times.
+    solve
+        Requests per second and TPOT of one decode worker with so many requests on it; TPOT rises with it.
+    """
+    low, high = 0.0, pools.concurrency
+    # Requests decoding rise with the share given to decode; the loop closes where all C are somewhere.
+    for _ in range(ITERATIONS):
+        middle = (low + high) / 2.0
+        if _in_flight(pools, middle, solve(middle / pools.decode_workers)) > pools.concurrency:
+            high = middle
+        else:
+            low = middle
+    decoding = max((low + high) / 2.0, 1e-6)
+    _, tpot = solve(decoding / pools.decode_workers)
+    rate = decoding / (pools.decode_steps * tpot)
+    waiting = max(pools.concurrency / rate - pools.decode_steps * tpot, pools.prefill_seconds)
+    return Matched(
+        requests_per_second=rate,
+        decode_concurrency=decoding / pools.decode_workers,
+        tpot_seconds=tpot,
+        ttft_seconds=waiting + tpot,
+        prefill_bound=rate > 0.9 * pools.prefill_requests_per_second,
+    )
+
+
+def _in_flight(pools: PoolRates, decoding: float, worker: tuple[float, float]) -> float:
+    """Return the requests in the whole system when so many decode (D3).
+
+    The prefill pool is a server at utilisation rho = X / capacity with the closed loop's others behind it.
+    """
+    rate = decoding / (pools.decode_steps * worker[1])
+    load = rate / pools.prefill_requests_per_second
+    if load >= 1.0:
+        return float("inf")
+    waiting = load / (1.0 - load) / 2.0 / pools.prefill_requests_per_second
+    return decoding + rate * (pools.prefill_seconds + waiting + pools.transfer_seconds)

@@ -1,0 +1,102 @@
+"""Speculative decoding: several positions of a sequence in one step (METHOD 2; equations V1 to V3).
+
+A step drafts k tokens and verifies them with the sure one: 1 + k query tokens for each sequence over one
+read of its cache. It yields a tokens on average. With each draft accepted with probability p while all
+before it were (Leviathan, Kalman and Matias, arXiv 2211.17192, equation 1),
+
+    a = (1 - p^(k + 1)) / (1 - p).                                                                  (V1)
+
+In the engine's counters a decoding sequence then stands for 1 + k tokens, k of them beside the one that
+is counted already, so the columns of tokens are added k times to that of sequences (V2). A draft of
+multi-token prediction runs one further layer and the head for each drafted token (V3).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.engine.errors import InvalidInputError
+from service.engine.load import Load
+from service.engine.tables import (
+    ATTENTION_DECODE,
+    COLLECTIVES,
+    DECODE,
+    FEED_FORWARD,
+    GROUP_TOKENS,
+    HEAD,
+    HOST,
+    PROJECTIONS,
+    RANK_TOKENS,
+    SAMPLED,
+    STEP,
+    ReplicaTable,
+)
+
+DEFAULT_ACCEPTANCE: Final = 0.75
+"""Chance that a drafted token is accepted. DeepSeek-V3 (arXiv 2412.19437, section 5.4.3) reports 85 to
+90 % for the first; later drafts of the same layer are worse. Spread about 0.1."""
+DEFAULT_DRAFT_TOKENS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """How a deployment speculates."""
+
+    draft_tokens: int = DEFAULT_DRAFT_TOKENS
+    """k; 0 is plain decoding."""
+    acceptance: float = DEFAULT_ACCEPTANCE
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Accepted tokens of a step, the sure one included (equation V1)."""
+        return float(sum(self.acceptance**place for place in range(self.draft_tokens + 1)))
+
+
+def speculate(load: Load, table: ReplicaTable, layers: int, speculation: Speculation) -> Load:
+    """Return the load of a deployment that speculates.
+
+    ``mean_steps`` counts steps, so times per step are still to be divided by the tokens of a step.
+
+    Raises
+    ------
+    InvalidInputError
+        A negative number of drafts, or an acceptance outside [0, 1].
+    """
+    if speculation.draft_tokens < 0 or not 0 <= speculation.acceptance <= 1:
+        raise InvalidInputError(
+            f"Speculation with {speculation.draft_tokens} drafts accepted with probability "
+            f"{speculation.acceptance} is impossible; drafts are at least 0, the probability is 0 to 1.",
+            field="serving.speculation",
+        )
+    drafts = float(speculation.draft_tokens)
+    coefficients = load.coefficients
+    ranks = table.layout.attention_dp
+    matrices = []
+    for matrix in (coefficients.work, coefficients.seconds):
+        grown = matrix.copy()
+        grown[:, :, DECODE] += drafts * (matrix[:, :, RANK_TOKENS] + matrix[:, :, SAMPLED])
+        grown[:, COLLECTIVES, DECODE] += drafts * ranks * matrix[:, COLLECTIVES, GROUP_TOKENS]
+        # Pairs multiply with the queries, reads of the cache do not.
+        grown[0, ATTENTION_DECODE, DECODE] *= 1.0 + drafts
+        for operator in (PROJECTIONS, FEED_FORWARD, ATTENTION_DECODE, COLLECTIVES, HOST):
+            grown[:, operator, [DECODE, STEP]] *= 1.0 + drafts / layers
+        grown[:, HEAD, STEP] *= 1.0 + drafts
+        matrices.append(grown)
+    experts = coefficients.experts
+    if experts is not None:
+        deeper = 1.0 + drafts / layers
+        experts = replace(
+            experts,
+            weight_bytes=experts.weight_bytes * deeper,
+            flop_per_token=experts.flop_per_token * deeper,
+        )
+    return replace(
+        load,
+        coefficients=replace(
+            coefficients,
+            work=matrices[0],
+            seconds=matrices[1],
+            experts=experts,
+            drafts_per_decode=drafts * ranks,
+        ),
+        mean_steps=load.mean_steps / speculation.tokens_per_step,
+    )
