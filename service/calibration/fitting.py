@@ -150,5 +150,4 @@ def _newton_step(observations: Observations, effects: Effects, values: Array) ->
     weight = observations.weight * np.minimum(1.0, HUBER / np.maximum(scaled, 1e-9)) / observations.scale**2
     normal = jacobian.T @ (jacobian * weight[:, None]) + np.diag(1.0 / effects.spread**2)
     slope = jacobian.T @ (weight * logs) + (values - effects.centre) / effects.spread**2
-    logs: Array = np.log(predicted.seconds / observations.seconds)
-    return step
+    return -np.asarray(np.linalg.solve(normal, slope), dtype=np.float64)
