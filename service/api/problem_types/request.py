@@ -98,4 +98,25 @@ TYPES = (
         "samples a class, integers below 2^53.",
         "The detail names the limit; split the request or aggregate its input.",
     ),
+    ProblemType(
+        "invalid-trace",
+        422,
+        "The trace cannot be read",
+        "The text has no header of a known trace format, or no request in it.",
+        "Send the columns of the Azure LLM trace as CSV, or the Mooncake trace as JSON lines.",
+    ),
+    ProblemType(
+        "too-many-bad-lines",
+        422,
+        "Too many bad lines in the trace",
+        "More than 1 % of the trace's lines could not be read; the detail names the first of them.",
+        "Mend or drop those lines; up to 1 % are skipped and reported.",
+    ),
+    ProblemType(
+        "invalid-counterfactual",
+        422,
+        "A what-if that the model does not allow",
+        "The change asked for does not fit the model's attention or cache.",
+        "The detail names the values that would be accepted.",
+    ),
 )
