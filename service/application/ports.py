@@ -149,6 +149,31 @@ class AcceleratorRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredPoint:
+    """One measured run that a calibration set rests on; seconds and tokens."""
+
+    model: str
+    accelerator: str
+    family: str
+    engine: str
+    weight_format: str
+    """Of routed experts where the model has them, else of all weights."""
+    input_tokens: float
+    output_tokens: float
+    concurrency: float
+    accelerators: int
+    measured_tpot_seconds: float
+    predicted_tpot_seconds: float
+    measured_ttft_seconds: float | None = None
+    predicted_ttft_seconds: float | None = None
+
+    @property
+    def concurrency_per_accelerator(self) -> float:
+        """Requests in flight on one accelerator."""
+        return self.concurrency / self.accelerators
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogInfo:
     """Which state of the catalog answered."""
 
@@ -200,6 +225,10 @@ class CatalogSnapshot(Protocol):
 
     def calibration(self, name: str | None, family: str, vendor: str, engine: str) -> Calibration:
         """Return the calibration for a family and engine from a named set (the default where None)."""
+        ...
+
+    def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
+        """Return the measured runs that ship with a calibration set (the default where None)."""
         ...
 
     def gpu_prices(

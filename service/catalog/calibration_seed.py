@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from service.application.ports import MeasuredPoint
 from service.catalog.seed_schema import Name, SeedModel, Slug
 from service.engine.types import Calibration, Efficiency, OperatorClass
 
@@ -84,6 +85,24 @@ class CalibrationEntry(SeedModel):
         return self
 
 
+class MeasuredPointSeed(SeedModel):
+    """One measured run behind a set; fields as ``application.ports.MeasuredPoint``."""
+
+    model: Slug
+    accelerator: Slug
+    family: Slug
+    engine: Slug
+    weight_format: Slug
+    input_tokens: Annotated[float, Field(ge=1)]
+    output_tokens: Annotated[float, Field(ge=1)]
+    concurrency: Annotated[float, Field(ge=1)]
+    accelerators: Annotated[int, Field(ge=1)]
+    measured_tpot_seconds: Annotated[float, Field(gt=0)]
+    predicted_tpot_seconds: Annotated[float, Field(gt=0)]
+    measured_ttft_seconds: Annotated[float, Field(gt=0)] | None = None
+    predicted_ttft_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
 class CalibrationSeed(SeedModel):
     """``calibration/*.yaml``: one named set."""
 
@@ -93,6 +112,8 @@ class CalibrationSeed(SeedModel):
     data_digest: str | None = None
     """SHA-256 of the measurements it was fitted to."""
     entries: Annotated[tuple[CalibrationEntry, ...], Field(min_length=1)]
+    points: tuple[MeasuredPointSeed, ...] = ()
+    """Some of the measured runs, as evidence beside estimates."""
     source: Slug
     note: Name | None = None
 
@@ -109,6 +130,10 @@ class CalibrationSeed(SeedModel):
         if missing:
             raise ValueError(f"the general entry lacks {', '.join(missing)}")
         return self
+
+    def measured_points(self) -> tuple[MeasuredPoint, ...]:
+        """Return the measured runs as records."""
+        return tuple(MeasuredPoint(**dict(point)) for point in self.points)
 
     def calibration(self, family: str, vendor: str, engine: str) -> Calibration:
         """Return what the set says for a family and engine, from the most particular scope down."""

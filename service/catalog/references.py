@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.application.errors import UnavailableError, UnknownIdError
-from service.application.ports import AcceleratorRecord, ModelRecord, SourceRecord
+from service.application.ports import AcceleratorRecord, MeasuredPoint, ModelRecord, SourceRecord
 from service.catalog.calibration_seed import CalibrationSeed
 from service.catalog.content import CatalogContent, VersionedDocument
 from service.catalog.names import NameIndex
@@ -41,6 +41,7 @@ class ParsedReferences:
     calibrations: dict[str, CalibrationSeed] = field(default_factory=dict)
     kept_calibrations: dict[tuple[str, str, str, str], Calibration] = field(default_factory=dict)
     """Calibrations already joined, so that equal requests meet the same object."""
+    kept_points: dict[str, tuple[MeasuredPoint, ...]] = field(default_factory=dict)
     names: dict[str, NameIndex] = field(default_factory=dict)
     parsed: dict[tuple[str, int], Any] = field(default_factory=dict)
     """By kind and row id: rows never change, so neither does what they parse to."""
@@ -89,6 +90,23 @@ class ParsedReferences:
         kept = self.kept_calibrations.get(key)
         if kept is None:
             kept = self.kept_calibrations[key] = chosen.calibration(family, vendor, engine)
+        return kept
+
+    def measured_points(self, name: str | None) -> tuple[MeasuredPoint, ...]:
+        """Return the measured runs of a set; the default set's where None.
+
+        Raises
+        ------
+        UnknownIdError
+            For a set that the catalog lacks.
+        UnavailableError
+            Where the catalog has no default set.
+        """
+        chosen = self._default_calibration() if name is None else None
+        seed = chosen or self.calibrations[self.find("calibration", name or "")]
+        kept = self.kept_points.get(seed.name)
+        if kept is None:
+            kept = self.kept_points[seed.name] = seed.measured_points()
         return kept
 
     def _default_calibration(self) -> CalibrationSeed:

@@ -14,6 +14,7 @@ from service.application.ports import (
     GpuPriceRecord,
     ListingRecord,
     ListPriceRecord,
+    MeasuredPoint,
     ModelRecord,
     SourceRecord,
 )
@@ -101,6 +102,10 @@ class Snapshot:
     def calibration(self, name: str | None, family: str, vendor: str, engine: str) -> Calibration:
         """Return the calibration for a family and engine from a named set (the default where None)."""
         return self._references.calibration(name, family, vendor, engine)
+
+    def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
+        """Return the measured runs that ship with a calibration set (the default where None)."""
+        return self._references.measured_points(name)
 
     def sources(self) -> Mapping[str, SourceRecord]:
         """Return all sources by id."""

@@ -5,7 +5,18 @@ import sys
 
 import typer
 
-from service.cli import accelerators, estimate, import_, keys, models, prices, server, usage
+from service.cli import (
+    accelerators,
+    calibrate,
+    estimate,
+    import_,
+    keys,
+    models,
+    prices,
+    server,
+    usage,
+    validate,
+)
 
 # Rich would cost a third of the start-up time for boxes around the help.
 app = typer.Typer(
@@ -24,6 +35,8 @@ prices.register(app)
 import_.register(app)
 usage.register(app)
 keys.register(app)
+validate.register(app)
+calibrate.register(app)
 
 
 def main() -> None:
