@@ -63,7 +63,7 @@ class LongOutput:
     charged_per_request: float | None
     """At the fair tariff of the mix."""
     surcharge_here: float | None
-    """On the output rate, served among the requests of the mix."""
+    """On the output rate, served among the requests of the mix; None where that rate is 0."""
     surcharge_alone: float | None
     """On the output rate, served by a deployment of its own."""
     cost_alone: float | None

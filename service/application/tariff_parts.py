@@ -72,8 +72,10 @@ def long_output(solution: Solution, rates: Array, tokens: int | None) -> LongOut
     fresh = float(np.array([prompt - cached, cached]) @ rates[:2])
     charged = fresh + wanted * float(rates[2])
 
-    def surcharge(price: float) -> float:
-        return (price - fresh) / (wanted * float(rates[2])) - 1.0
+    def surcharge(price: float) -> float | None:
+        # Where the fair tariff puts all on the input, there is no output rate to raise.
+        on_output = wanted * float(rates[2])
+        return (price - fresh) / on_output - 1.0 if on_output > 0 else None
 
     try:
         alone = solve_resolved(replace(solution.resolved, mix=make_mix(row, [0], [1.0]))).bill.per_request
