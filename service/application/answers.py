@@ -17,6 +17,7 @@ from service.application.cost_answers import (
     ResourcePrices,
     SplitRates,
 )
+from service.application.energy_answers import EnergyUse
 from service.application.requests import EstimateRequest
 
 TokenKind = Literal["uncached_input", "cached_input", "output"]
@@ -220,6 +221,7 @@ class EstimateAnswer:
     tpot_seconds: float
     latency: Latency
     throughput: Throughput
+    energy: EnergyUse
     bounds: tuple[Bound, ...]
     mfu: float
     """Achieved share of peak FLOP/s over the steady state, model FLOP only."""

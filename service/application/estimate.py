@@ -19,6 +19,7 @@ from service.application.bases import fleet_day, fleet_for
 from service.application.cost_answers import MarginalDetail
 from service.application.cost_lines import cost_bases, hourly_cost
 from service.application.deployment import Deployments
+from service.application.energy_use import drawn_at, energy_use
 from service.application.explain import explain
 from service.application.gpu_price import GpuPriceChooser
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
@@ -59,7 +60,7 @@ from service.engine.version import ENGINE_VERSION
 from service.engine.workload import Moments, reduce_mix
 
 KEPT_LISTINGS = 256
-EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1")
+EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1", "E1-E3")
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,9 @@ def _answer(
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))
     fresh = rates[0].per_million_tokens
+    accelerator, open_loop = deployment.accelerator.spec, resolved.point.kind == "arrival_rate"
+    machine, paid_share = (accelerator, deployment.calibration), 0.0 if open_loop else solution.utilisation
+    drawn = drawn_at(solution.subject, machine, paid_share, resolved.request.costs)
     return EstimateAnswer(
         model=deployment.model_id,
         accelerator=deployment.accelerator.id,
@@ -226,6 +230,7 @@ def _answer(
         tpot_seconds=latency.tpot_seconds,
         latency=latency,
         throughput=_throughput(solution),
+        energy=energy_use(split, rule, drawn, accelerator),
         bounds=bounds,
         mfu=mfu,
         mbu=mbu,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 from typing import Final
 
 import numpy as np
@@ -11,14 +11,12 @@ from service.application.cases import Case, CaseBuilder
 from service.application.errors import ApplicationError
 from service.application.predict import Prediction, Predictor
 from service.application.predict_pools import predict_pools
+from service.application.spreads import factor_90, tpot_spread, ttft_spread
 from service.calibration.measured import MeasuredRow, RowError, read_row
 from service.engine.errors import EngineError
 from service.engine.spans import Array
 from service.engine.units import MILLI
 
-P90: Final = 1.2815515655446004
-DEFAULT_TPOT_SPREAD: Final = 0.3
-DEFAULT_TTFT_SPREAD: Final = 0.8
 PREDICTED_COLUMNS: Final = (
     "predicted_ttft_ms", "predicted_ttft_p10_ms", "predicted_ttft_p90_ms",
     "predicted_tpot_ms", "predicted_tpot_p10_ms", "predicted_tpot_p90_ms",
@@ -106,9 +104,8 @@ def _validate(values: Mapping[str, str], builder: CaseBuilder, predictor: Predic
 
 
 def _figures(predicted: Prediction, case: Case) -> dict[str, float]:
-    extra = case.calibration.extra
-    ttft = exp(P90 * extra.get("ttft_log_spread", DEFAULT_TTFT_SPREAD))
-    tpot = exp(P90 * extra.get("tpot_log_spread", DEFAULT_TPOT_SPREAD))
+    ttft = factor_90(ttft_spread(case.calibration))
+    tpot = factor_90(tpot_spread(case.calibration))
     first, each = predicted.ttft_seconds / MILLI, predicted.tpot_seconds / MILLI
     figures = (
         first, first / ttft, first * ttft, each, each / tpot, each * tpot,

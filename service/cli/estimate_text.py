@@ -11,6 +11,7 @@ from service.application.answers import (
     RowUsed,
 )
 from service.application.requests import EstimateRequest, WorkloadClass
+from service.application.spreads import factor_90
 from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table, wrapped
 
 _LIST_TITLES = (
@@ -35,6 +36,7 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
     yield _heading(answer)
     yield _rates(answer)
     yield _rates_by_class(answer)
+    yield _energy(answer)
     yield "Steady state of one replica\n" + pairs(_state(answer))
     yield "What limits a step\n" + table(
         ("step", "bound by", "time", "FLOP/byte", "ridge", "MFU", "MBU"),
@@ -107,6 +109,31 @@ def _rates_by_class(answer: EstimateAnswer) -> str:
     ]
     return "By class\n" + table(
         ("class", "token", f"{answer.currency} per million", "tokens a request"), rows
+    )
+
+
+def _energy(answer: EstimateAnswer) -> str:
+    """Return joules by kind of token, and what a request draws by part."""
+    energy = answer.energy
+    rows = [
+        (
+            _kind(rate),
+            figure(energy.joules_per_token[rate.kind]),
+            figure(energy.facility_joules_per_token[rate.kind]),
+        )
+        for rate in answer.rates
+    ]
+    parts = ", ".join(f"{name} {figure(joules)}" for name, joules in energy.joules_per_request.items())
+    around = f"host {figure(energy.host_watts)} W, network {figure(energy.network_watts)} W"
+    return "\n".join(
+        [
+            f"Energy (power assumed, in 8 of 10 cases within x{figure(factor_90(energy.log_spread), 3)})",
+            table(("token", "joules, accelerators", "joules, facility"), rows),
+            f"an accelerator draws {figure(energy.working_watts)} W at work, "
+            f"{figure(energy.waiting_watts)} W waiting; beside it {around}; "
+            f"PUE {figure(energy.power_usage_effectiveness)}",
+            f"joules a request: {parts}",
+        ]
     )
 
 

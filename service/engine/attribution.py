@@ -54,6 +54,8 @@ class Attribution:
     """The same of a step with a chunk."""
     cached_limit_share: float
     """Share of the time per request that one cached token would cost in a mix that has none."""
+    plain_by_kind: Array
+    """Of ``shares``, what falls on decode-only steps, by kind, shape (3,)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
     weight_mixed = mixed / (plain + mixed)
     decode_parts, mixed_parts = step_parts(subject)
     of_decode, of_mixed = step_shares(subject, view, (decode_parts, mixed_parts, weight_mixed))
+    plain_by_kind = np.add.reduce(np.add.reduce(np.add.reduce(of_decode, axis=3), axis=2), axis=0)
     of_mixed += of_decode
     return Attribution(
         shares=of_mixed,
@@ -98,6 +101,7 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
         decode_parts=decode_parts,
         mixed_parts=mixed_parts,
         cached_limit_share=_cached_limit(subject, view, (plain, mixed)),
+        plain_by_kind=plain_by_kind,
     )
 
 

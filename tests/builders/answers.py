@@ -19,6 +19,7 @@ from service.application.answers import (
     Throughput,
     TokenKind,
 )
+from service.application.energy_answers import EnergyUse
 from service.application.requests import (
     EstimateRequest,
     LayoutRequest,
@@ -144,6 +145,25 @@ def make_answer(**changes: object) -> EstimateAnswer:
             output_tokens_per_second=4000.0,
             output_tokens_per_second_per_accelerator=500.0,
             total_tokens_per_second_per_accelerator=1000.0,
+        ),
+        energy=EnergyUse(
+            joules_per_token={"uncached_input": 0.25, "cached_input": 0.0625, "output": 1.0},
+            facility_joules_per_token={"uncached_input": 0.5, "cached_input": 0.125, "output": 2.0},
+            joules_per_request={
+                "working": 1156.25,
+                "waiting": 250.0,
+                "host": 300.0,
+                "network": 72.5,
+                "cooling": 533.75,
+                "total": 2312.5,
+            },
+            sum_per_request=1156.25,
+            working_watts=450.0,
+            waiting_watts=80.0,
+            host_watts=250.0,
+            network_watts=60.0,
+            power_usage_effectiveness=1.3,
+            log_spread=0.2,
         ),
         bounds=(
             Bound("decode", "memory", 0.0125, RESOURCES, 0.05, 0.5, 1e12, 2e10, 50.0, 295.0),
