@@ -18,9 +18,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Writes what the commands shown in the documents print now.
+# Writes what the commands shown in the documents print now, and the essay with its plots.
 examples: install
 	$(BIN)/python -m tests.architecture.examples
+	$(BIN)/python -m essay
 
 serve: install
 	$(BIN)/pertoken serve --init
