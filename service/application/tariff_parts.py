@@ -151,10 +151,9 @@ def kept_prefix(solution: Solution, units: UnitCosts, asked: PrefixRequest) -> P
 def _prefix_bytes(solution: Solution, tokens: float) -> float:
     """Bytes of a prefix's keys on all accelerators of the ranks that serve its request, copies counted."""
     table = solution.subject.table
-    per_key, index = table.streams.cache_bytes_per_key, table.streams.span_index
     on_rank = sum(
-        float(kept_keys(table.spans[span], tokens)) * float(size)
-        for size, span in zip(per_key, index, strict=True)
+        float(kept_keys(span, tokens)) * float(size)
+        for span, size in zip(table.spans, table.streams.cache_bytes_per_key, strict=True)
     )
     layout = table.layout
     return (on_rank + table.state_bytes_per_sequence) * layout.accelerators / layout.attention_dp

@@ -25,7 +25,9 @@ from service.engine.tables import (
     HOST,
     OPERATORS,
     RECURRENT,
+    ROOFLINE_OPERATORS,
     STEP,
+    ExpertTable,
     ReplicaTable,
 )
 from service.engine.workload import Moments
@@ -107,11 +109,8 @@ def attribute(subject: Subject, view: KvView = "by_pass") -> Attribution:
 
 def step_parts(subject: Subject) -> tuple[Array, Array]:
     """Return seconds by operator and resource, (9, 4), of a decode-only step and of one with a chunk."""
-    state = subject.state
-    return (
-        resource_parts(subject, state.decode, state.decode_load),
-        resource_parts(subject, state.mixed, state.mixed_load),
-    )
+    decode, mixed = resource_parts(subject, subject.state.steps, subject.state.step_loads)
+    return decode, mixed
 
 
 def step_shares(subject: Subject, view: KvView, parts: tuple[Array, Array, float]) -> tuple[Array, Array]:
@@ -169,9 +168,9 @@ def busy_seconds(subject: Subject) -> tuple[float, float]:
 
 
 def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
-    """Return seconds by operator and resource, shape (9, 4); rows sum to the operators' seconds."""
+    """Return seconds of steps by operator and resource, shape (N, 9, 4); rows sum to operators' seconds."""
     coefficients = subject.load.coefficients
-    compute, memory = times.compute_seconds[:, 0], times.memory_seconds[:, 0]
+    compute, memory = times.compute_seconds.T, times.memory_seconds.T
     fixed = coefficients.seconds[:, :, STEP]
     fixed_memory = np.minimum(fixed[1], memory)
     fixed_compute = np.minimum(fixed[0], compute)
@@ -181,25 +180,28 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     crossing = np.where(gap > 0, (fixed_memory - fixed_compute) / np.where(gap > 0, gap, 1.0), 1.0)
     part = np.where(crossing < 0, 0.0, fixed_memory + np.minimum(crossing, 1.0) * rise_memory)
     if coefficients.experts is not None:
-        part[EXPERTS] = _expert_memory_part(subject, step, float(compute[EXPERTS]), float(memory[EXPERTS]))
-    seconds = times.seconds[:, 0]
-    parts = np.zeros((len(OPERATORS), len(RESOURCES)))
-    np.minimum(part, seconds, out=parts[:, MEMORY])
-    parts[:, COMPUTE] = seconds - parts[:, MEMORY]
-    parts[COLLECTIVES] = (0.0, 0.0, seconds[COLLECTIVES], 0.0)
-    parts[HOST] = (0.0, 0.0, 0.0, seconds[HOST])
+        for place, group in enumerate(step.group.tolist()):
+            ends = float(compute[place, EXPERTS]), float(memory[place, EXPERTS])
+            part[place, EXPERTS] = _expert_memory_part(coefficients.experts, group, ends)
+    seconds = times.seconds.T
+    parts = np.zeros((*seconds.shape, len(RESOURCES)))
+    np.minimum(part, seconds, out=parts[:, :, MEMORY])
+    np.subtract(seconds, parts[:, :, MEMORY], out=parts[:, :, COMPUTE])
+    parts[:, ROOFLINE_OPERATORS:] = 0.0
+    parts[:, COLLECTIVES, NETWORK] = seconds[:, COLLECTIVES]
+    parts[:, HOST, OVERHEAD] = seconds[:, HOST]
     return parts
 
 
-def _expert_memory_part(subject: Subject, step: StepLoad, compute: float, memory: float) -> float:
+def _expert_memory_part(experts: ExpertTable, group: float, seconds: tuple[float, float]) -> float:
     """Memory part of the experts' seconds: their read where FLOP overtake it along the diagonal.
 
     Both bend with the experts touched, so the crossing is looked up on a log-spaced diagonal.
     """
-    experts = subject.load.coefficients.experts
-    if experts is None or memory >= compute:
+    compute, memory = seconds
+    if memory >= compute:
         return memory
-    flop, data = expert_seconds(experts, step.group * _DIAGONAL)
+    flop, data = expert_seconds(experts, group * _DIAGONAL)
     waits = np.flatnonzero(data >= flop)
     if waits.size == 0:
         return 0.0
@@ -233,7 +235,8 @@ def _mixed_payers(subject: Subject, view: KvView) -> Array:
     # Every request's last prompt position and every decode step pass the head for an output token.
     payers[HEAD, UNCACHED] = 0.0
     payers[HEAD, OUTPUT] = _proportion(moments.output)
-    payers[RECURRENT] = _recurrent_share(times, (decode, chunk), (decoding, prefilling))
+    if times.seconds[RECURRENT, 0] > 0:
+        payers[RECURRENT] = _recurrent_share(times, (decode, chunk), (decoding, prefilling))
     payers[ATTENTION_PREFILL] = _prefill_share(subject, times, chunk)
     payers[ATTENTION_DECODE] = _decode_share(subject, times, view)
     return payers
@@ -279,7 +282,7 @@ def prefill_is_memory_bound(times: StepTimes) -> bool:
 
 
 def decode_pair_price(table: ReplicaTable, times: StepTimes) -> Array:
-    """Return what a pair of each stream weighs in a step's decode attention, shape (A,).
+    """Return what a pair of each span weighs in a step's decode attention, shape (G,).
 
     Bytes where it is bound by memory, FLOP otherwise.
     """
@@ -289,11 +292,11 @@ def decode_pair_price(table: ReplicaTable, times: StepTimes) -> Array:
 
 def decode_drivers(table: ReplicaTable, moments: Moments, times: StepTimes) -> tuple[Array, Array, Array]:
     """Return reads by decode steps of computed prompt, of cached and of output keys, by class."""
-    price, index = decode_pair_price(table, times), list(table.streams.span_index)
+    price = decode_pair_price(table, times)
     return (
-        price @ moments.decode_pairs_on_uncached[index],
-        price @ moments.decode_pairs_on_cached[index],
-        price @ moments.decode_pairs_on_output[index],
+        price @ moments.decode_pairs_on_uncached,
+        price @ moments.decode_pairs_on_cached,
+        price @ moments.decode_pairs_on_output,
     )
 
 
@@ -302,8 +305,7 @@ def _decode_share(subject: Subject, times: StepTimes, view: KvView) -> Array:
     moments, table = subject.moments, subject.table
     row = np.zeros((len(KINDS), moments.classes))
     if view == "by_pass":
-        index = list(table.streams.span_index)
-        row[OUTPUT] = decode_pair_price(table, times) @ moments.decode_pairs[index]
+        row[OUTPUT] = decode_pair_price(table, times) @ moments.decode_pairs
     else:
         row[UNCACHED], row[CACHED], row[OUTPUT] = decode_drivers(table, moments, times)
     total = float(row.sum())
@@ -326,13 +328,12 @@ def _cached_limit(subject: Subject, view: KvView, seconds: tuple[float, float]) 
     share = bound / _carriers(subject) / (plain + mixed)
     if view == "by_pass":
         return share
-    index = list(subject.table.streams.span_index)
     for times, weight in ((state.decode, plain), (state.mixed, mixed)):
         price = decode_pair_price(subject.table, times)
-        every = float(price @ subject.moments.decode_pairs_mean[index])
+        every = float(price @ subject.moments.decode_pairs_mean)
         if every > 0:
             part = float(times.seconds[ATTENTION_DECODE, 0] / times.total[0])
-            share += float(price @ limit.decode_pairs[index]) / every * part * weight / (plain + mixed)
+            share += float(price @ limit.decode_pairs) / every * part * weight / (plain + mixed)
     return share
 
 
@@ -348,6 +349,6 @@ def _decoding(moments: Moments) -> Array:
 
 
 def _proportion(values: Array) -> Array:
-    total = float(values.sum())
+    total = float(np.add.reduce(values))
     shares: Array = values / total if total > 0 else np.full_like(values, 1.0 / values.size)
     return shares

@@ -11,6 +11,7 @@ closed queueing networks (Reiser and Lavenberg 1980) it relates to the mean batc
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -42,10 +43,10 @@ class SteadyState:
     """Share of a rank's steps that carry a chunk of its own."""
     mixed_share: Array
     """Share of steps in which some rank carries a chunk."""
-    decode: StepTimes
-    mixed: StepTimes
-    mixed_load: StepLoad
-    decode_load: StepLoad
+    steps: StepTimes
+    """Of 2 N steps: those that only decode, then those that carry a chunk."""
+    step_loads: StepLoad
+    """The same of what they carry."""
     step_seconds: Array
     """Mean time of one pipeline stage's step."""
     tpot_seconds: Array
@@ -54,6 +55,26 @@ class SteadyState:
     waiting_seconds: Array
     prefill_seconds: Array
     ttft_seconds: Array
+
+    @cached_property
+    def decode(self) -> StepTimes:
+        """Steps that only decode."""
+        return self.steps.columns(slice(0, self.seen_batch.shape[0]))
+
+    @cached_property
+    def mixed(self) -> StepTimes:
+        """Steps that carry a chunk."""
+        return self.steps.columns(slice(self.seen_batch.shape[0], None))
+
+    @cached_property
+    def decode_load(self) -> StepLoad:
+        """What a step carries that only decodes."""
+        return self.step_loads.columns(slice(0, self.seen_batch.shape[0]))
+
+    @cached_property
+    def mixed_load(self) -> StepLoad:
+        """What a step carries that has a chunk."""
+        return self.step_loads.columns(slice(self.seen_batch.shape[0], None))
 
 
 def steady_state(
@@ -77,35 +98,41 @@ def steady_state(
     steps = max(load.mean_steps, SHORTEST_DECODE_STEPS)
     per_rank = np.maximum(seen_batch / ranks, 1.0)
     room = token_room(load, policy, per_rank)
-    arriving = (seen_batch - 1.0) * load.mean_uncached / (steps * ranks)
+    others = seen_batch - 1.0
+    arriving = others * (load.mean_uncached / (steps * ranks))
     chunk = np.minimum(np.maximum(max(load.mean_uncached, 1e-9), arriving), room)
     share = np.minimum(arriving / chunk, 1.0)
     mixed_share, carried = _any_rank(share, chunk, layout.attention_dp)
     group = np.maximum(seen_batch / layout.pp, 1.0)
-    decode_load = StepLoad(per_rank, np.zeros_like(chunk), group)
-    mixed_load = StepLoad(per_rank, chunk, group + carried)
-    decode, mixed = _both(load, decode_load, mixed_load)
-    decode_total, mixed_total = decode.total, mixed.total
-    step_seconds = decode_total + mixed_share * (mixed_total - decode_total)
-    tpot = step_seconds * layout.pp
-    passes = np.maximum(load.mean_uncached / chunk, 1.0)
+    both = StepLoad(
+        np.concatenate((per_rank, per_rank)),
+        np.concatenate((np.zeros(chunk.shape), chunk)),
+        np.concatenate((group, group + carried)),
+    )
+    times = step_times(load.coefficients, both)
+    decode_total, mixed_total = times.total.reshape(2, -1)
+    added = mixed_total - decode_total
+    step_seconds = decode_total + mixed_share * added
+    chunks = load.mean_uncached / chunk
     cycle = _Cycle(
-        others=seen_batch - 1.0,
+        others=others,
+        company=np.minimum(others, 1.0),
         decode_steps=steps * layout.pp,
         # Of the prefill server a request takes its share of a full chunk.
         server_steps=load.mean_uncached / room,
-        prefill_steps=passes + (layout.pp - 1),
+        prefill_steps=np.maximum(chunks, 1.0) + (layout.pp - 1),
         fill_steps=layout.pp - 1,
-        chunks=load.mean_uncached / chunk,
+        chunks=chunks,
         ranks=layout.attention_dp,
     )
     flow = _closed if population == "closed" else _open
-    rate, rho, queued = flow(cycle, load, (step_seconds, decode_total, mixed_total))
-    batch = rate * steps * tpot
+    rate, rho, queued = flow(cycle, load, (step_seconds, decode_total, mixed_total, added))
     # A request that finds the engine busy waits for the step under way.
-    waiting = queued + np.minimum(seen_batch - 1.0, 1.0) * step_seconds
+    waiting = queued + cycle.company * step_seconds
     prefill = cycle.prefill_steps * mixed_total
     ttft = waiting + prefill
+    tpot = step_seconds * layout.pp
+    batch = rate * tpot * steps
     return SteadyState(
         seen_batch=seen_batch,
         batch=batch,
@@ -114,10 +141,8 @@ def steady_state(
         chunk_tokens=chunk,
         chunk_share=share,
         mixed_share=mixed_share,
-        decode=decode,
-        mixed=mixed,
-        mixed_load=mixed_load,
-        decode_load=decode_load,
+        steps=times,
+        step_loads=both,
         step_seconds=step_seconds,
         tpot_seconds=tpot,
         prefill_utilisation=rho,
@@ -159,26 +184,14 @@ def _any_rank(share: Array, chunk: Array, attention_dp: int) -> tuple[Array, Arr
     return mixed_share, chunk * carriers
 
 
-def _both(load: Load, decode: StepLoad, mixed: StepLoad) -> tuple[StepTimes, StepTimes]:
-    """Evaluate decode-only and mixed steps in one call."""
-    count = decode.decode.shape[0]
-    joined = step_times(
-        load.coefficients,
-        StepLoad(
-            np.concatenate((decode.decode, mixed.decode)),
-            np.concatenate((decode.chunk, mixed.chunk)),
-            np.concatenate((decode.group, mixed.group)),
-        ),
-    )
-    return joined.columns(slice(0, count)), joined.columns(slice(count, None))
-
-
 @dataclass(frozen=True)
 class _Cycle:
     """A request's way round the replica, counted in steps of a pipeline stage."""
 
     others: Array
     """b - 1."""
+    company: Array
+    """Chance that a request finds the engine busy: min(b - 1, 1)."""
     decode_steps: float
     server_steps: Array
     """Held of the prefill server of its rank."""
@@ -190,8 +203,9 @@ class _Cycle:
     """Attention-DP ranks, each with a prefill server."""
 
 
-_Seconds = tuple[Array, Array, Array]
-"""Of the step that a decoding sequence sees on average, of a decode-only step, of a mixed one."""
+_Seconds = tuple[Array, Array, Array, Array]
+"""Of the step that a decoding sequence sees on average, of a decode-only step, of a mixed one, and what
+the latter takes longer."""
 
 
 def _closed(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array, Array]:
@@ -202,27 +216,38 @@ def _closed(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array,
     is closed: ``Q = (sqrt(B'^2 + 4 rho B' / (1 - rho)) - B') / 2`` (equations B2 and B6). The variance of
     the service enters by the factor of Pollaczek and Khinchine.
     """
-    _, plain, mixed = seconds
+    _, plain, mixed, added = seconds
     turn, server = cycle.decode_steps, cycle.server_steps
-    delay = 1.0 + (np.minimum(cycle.others, 1.0) + cycle.prefill_steps - server) / turn
-    free = np.maximum(turn - cycle.others * server / cycle.ranks, 0.0)
-    batch = cycle.others + free / (free * delay + server)
-    rho = np.minimum(batch * server / (turn * cycle.ranks), 1.0)
+    in_turns = server / turn
+    # Of the prefill server of its rank, while one request decodes.
+    load_each = in_turns / cycle.ranks
+    delay = 1.0 + (cycle.company + cycle.prefill_steps - server) / turn
+    free = np.maximum(1.0 - cycle.others * load_each, 0.0)
+    batch = cycle.others + free / (free * delay + in_turns)
+    rho = np.minimum(batch * load_each, 1.0)
+    rate = batch / _cycle_seconds(cycle, batch, plain, added)
+    held = batch * delay if cycle.ranks == 1 else batch * delay / cycle.ranks
+    queue = (np.sqrt(held * (held + 4.0 * rho / np.maximum(1.0 - rho, 1e-12))) - held) / 2.0
+    behind = np.maximum(queue - rho, 0.0) / np.maximum(rho, 1e-300)
+    return rate, rho, behind * (server * mixed) * _variation(load)
+
+
+def _cycle_seconds(cycle: _Cycle, batch: Array, plain: Array, added: Array) -> Array:
+    """Return the time in which ``batch`` decoding sequences come round once."""
+    turn = cycle.decode_steps
     share = np.minimum(batch * cycle.chunks / (turn * cycle.ranks), 1.0)
+    if cycle.ranks == 1 and cycle.fill_steps == 0:
+        return turn * (plain + share * added)
     # A lone request keeps one rank's prefill server busy and fills the stages by itself.
     alone = 1.0 / (1.0 + cycle.others)
     any_rank = 1.0 - (1.0 - share) ** cycle.ranks
-    every = plain + (any_rank + alone * (cycle.ranks * share - any_rank)) * (mixed - plain)
-    fill = alone * cycle.fill_steps * (mixed - plain)
-    held = batch * delay / cycle.ranks
-    queue = (np.sqrt(held**2 + 4.0 * rho * held / np.maximum(1.0 - rho, 1e-12)) - held) / 2.0
-    behind = np.maximum(queue - rho, 0.0) / np.maximum(rho, 1e-300)
-    return batch / (turn * every + batch * fill), rho, behind * server * mixed * _variation(load)
+    every = plain + (any_rank + alone * (cycle.ranks * share - any_rank)) * added
+    return turn * every + batch * (alone * cycle.fill_steps * added)
 
 
 def _open(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array, Array]:
     """Return the same under Poisson arrivals: M/G/1 (Pollaczek-Khinchine; equation B6)."""
-    seen, _, mixed = seconds
+    seen, _, mixed, _ = seconds
     rate = cycle.others / (cycle.decode_steps * seen)
     service = cycle.server_steps * mixed
     rho = np.minimum(rate * service / cycle.ranks, 1.0)

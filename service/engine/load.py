@@ -6,8 +6,6 @@ request is spread evenly over its computed tokens, so it is linear in a chunk's 
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from service.engine.spans import Array
 from service.engine.tables import (
     ATTENTION_DECODE,
@@ -51,23 +49,25 @@ class Load:
 
 def make_load(table: ReplicaTable, moments: Moments) -> Load:
     """Join a replica and a mix."""
-    streams, index = table.streams, list(table.streams.span_index)
+    streams = table.streams
     bytes_per_key = streams.cache_bytes_per_key
     steps = moments.mean_steps
-    per_step = moments.decode_pairs_mean[index] / steps if steps > 0 else np.zeros(len(index))
-    prefill = _prefill_work(table, moments, index)
-    held = moments.held_keys[:, index] @ bytes_per_key + table.state_bytes_per_sequence
-    decode_flop = float(streams.flop_per_pair_decode @ per_step)
-    decode_bytes = float(bytes_per_key @ per_step)
+    prefill = _prefill_work(table, moments)
+    held = (moments.held_keys @ bytes_per_key + table.state_bytes_per_sequence).tolist()
+    decode_flop = decode_bytes = 0.0
+    if steps > 0:
+        pairs = moments.decode_pairs_mean
+        decode_flop = float(streams.flop_per_pair_decode @ pairs) / steps
+        decode_bytes = float(bytes_per_key @ pairs) / steps
     return Load(
         coefficients=_coefficients(table, moments, prefill, (decode_flop, decode_bytes)),
         mean_uncached=moments.mean_uncached,
         mean_steps=steps,
         uncached_variation=moments.uncached_variation,
         prefill=prefill,
-        cache_bytes_per_sequence=float(held[0]),
-        reserved_bytes_per_sequence=float(held[1]),
-        prompt_bytes=float(held[2]),
+        cache_bytes_per_sequence=held[0],
+        reserved_bytes_per_sequence=held[1],
+        prompt_bytes=held[2],
     )
 
 
@@ -94,20 +94,19 @@ def _total(*parts: Array) -> float:
     return float(sum(part.sum() for part in parts))
 
 
-def _prefill_work(table: ReplicaTable, moments: Moments, index: list[int]) -> PrefillWork:
+def _prefill_work(table: ReplicaTable, moments: Moments) -> PrefillWork:
     streams = table.streams
     pair, key, expand = (
         streams.flop_per_pair_prefill,
         streams.cache_bytes_per_key,
         streams.expand_flop_per_key,
     )
-    own_pairs, cached_pairs = moments.prefill_pairs_own[index], moments.prefill_pairs_cached[index]
-    own_reads, cached_reads = moments.chunk_reads_own[index], moments.chunk_reads_cached[index]
+    own_reads, cached_reads = moments.chunk_reads_own, moments.chunk_reads_cached
     # A computed key is expanded inside the GEMMs by its own chunk; only re-reads expand it again.
     return PrefillWork(
-        own_flop=pair @ own_pairs + expand @ (own_reads - moments.new_keys[index]),
+        own_flop=pair @ moments.prefill_pairs_own + expand @ (own_reads - moments.new_keys),
         own_bytes=key @ own_reads,
-        cached_flop=pair @ cached_pairs + expand @ cached_reads,
+        cached_flop=pair @ moments.prefill_pairs_cached + expand @ cached_reads,
         cached_bytes=key @ cached_reads,
     )
 
@@ -118,7 +117,7 @@ def attention_of_cached_limit(table: ReplicaTable, moments: Moments) -> tuple[fl
     The price of a cached token of a mix that has none: the derivative of the prefill's attention at an
     empty prefix.
     """
-    streams, index, limit = table.streams, list(table.streams.span_index), moments.cached_limit
-    reads = limit.chunk_reads[index]
-    flop = streams.flop_per_pair_prefill @ limit.prefill_pairs[index] + streams.expand_flop_per_key @ reads
+    streams, limit = table.streams, moments.cached_limit
+    reads = limit.chunk_reads
+    flop = streams.flop_per_pair_prefill @ limit.prefill_pairs + streams.expand_flop_per_key @ reads
     return float(flop), float(streams.cache_bytes_per_key @ reads)

@@ -34,6 +34,8 @@ _CLOSING = 1.0 - np.geomspace(0.2, 1e-7, EDGE_POINTS)
 _FINE = np.linspace(0.0, 1.0, FINE_POINTS)
 _TOLERANCE = 1e-3
 """Relative error of interpolation within the last bracket that passes for a limit held."""
+_ROUNDING = 1e-9
+"""Relative difference of the same point evaluated alone and on an axis."""
 _REFINEMENTS = 2
 _NARROW = 0.05
 """Logarithm of what is asked for across a bracket within which a straight line will do."""
@@ -152,7 +154,7 @@ def solve_cheapest(replica: Replica, limits: Limits) -> Solved:
     # Throughput can fall again before a limit binds; then the best point is inside.
     within = np.where(np.maximum(*violation) <= 0, found.curve.requests_per_second, 0.0)
     best = int(np.argmax(within))
-    if float(within[best]) > float(state.requests_per_second[0]):
+    if float(within[best]) > float(state.requests_per_second[0]) * (1.0 + _ROUNDING):
         state = _at(replica, float(axis[best]), "closed")
         return Solved(state, memory, "throughput", 0.0, float(state.concurrency[0]))
     limited = edge if found.held else which

@@ -73,7 +73,7 @@ def position_drivers(
         (PLAIN_ON_UNCACHED, subject.state.decode),
         (MIXED_ON_UNCACHED, subject.state.mixed),
     ):
-        price = _by_span(subject, decode_pair_price(subject.table, times))
+        price = decode_pair_price(subject.table, times)
         for offset, pairs in enumerate(
             (moments.decode_pairs_on_uncached, moments.decode_pairs_on_cached, moments.decode_pairs_on_output)
         ):
@@ -103,13 +103,6 @@ def _moments(subject: Subject, units: UnitCosts, shape: RequestShape) -> Moments
     return reduce_mix(mix, subject.table.spans, units.chunk_limit_tokens)
 
 
-def _by_span(subject: Subject, price: Array) -> Array:
-    """Sum prices of streams by span, shape (G,)."""
-    sums = np.zeros(len(subject.table.spans))
-    np.add.at(sums, list(subject.table.streams.span_index), price)
-    return sums
-
-
 def _fill_prefill(
     rows: Array, request: tuple[Subject, RequestShape, Moments], totals: Array, at: tuple[Array, KvView]
 ) -> None:
@@ -117,7 +110,7 @@ def _fill_prefill(
     n, view = at
     streams, state = subject.table.streams, subject.state
     bound = prefill_is_memory_bound(state.mixed)
-    price = _by_span(subject, streams.cache_bytes_per_key if bound else streams.flop_per_pair_prefill)
+    price = streams.cache_bytes_per_key if bound else streams.flop_per_pair_prefill
     prompt, cached = shape.input_tokens, shape.cached_tokens
     own, reused = (n > cached) & (n <= prompt), n <= cached
     on_own, on_cached = [], []

@@ -329,25 +329,16 @@ def _expert_table(plan: Plan) -> ExpertTable | None:
 def _stream_table(work: ModelWork, layout: Layout, formats: Formats) -> StreamTable:
     """Equation R3: FLOP divide by TP, cache by min(tp, its shards); a replicated latent is read by all."""
     spans = distinct_spans(work)
-    rows = [
-        (
-            layer.count * stream.flop_per_pair_prefill / (layout.tp * layout.pp),
-            layer.count * stream.flop_per_pair_decode / (layout.tp * layout.pp),
-            layer.count * cache_bytes_per_key(stream, layout, formats) / layout.pp,
-            layer.count * stream.expand_flop_per_key / (layout.tp * layout.pp),
-            spans.index(stream.span),
-        )
-        for layer in work.layers
-        for stream in layer.streams
-    ]
-    table = np.array([row[:4] for row in rows], dtype=np.float64).reshape(-1, 4)
-    return StreamTable(
-        flop_per_pair_prefill=table[:, 0],
-        flop_per_pair_decode=table[:, 1],
-        cache_bytes_per_key=table[:, 2],
-        expand_flop_per_key=table[:, 3],
-        span_index=tuple(row[4] for row in rows),
-    )
+    table = np.zeros((4, len(spans)))
+    for layer in work.layers:
+        for stream in layer.streams:
+            table[:, spans.index(stream.span)] += (
+                layer.count * stream.flop_per_pair_prefill / (layout.tp * layout.pp),
+                layer.count * stream.flop_per_pair_decode / (layout.tp * layout.pp),
+                layer.count * cache_bytes_per_key(stream, layout, formats) / layout.pp,
+                layer.count * stream.expand_flop_per_key / (layout.tp * layout.pp),
+            )
+    return StreamTable(*table)
 
 
 def cache_bytes_per_key(stream: AttentionStream, layout: Layout, formats: Formats) -> float:

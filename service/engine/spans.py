@@ -84,7 +84,8 @@ def recent_sum(span: Span, start: npt.ArrayLike, count: npt.ArrayLike) -> Array:
 
 def reach(span: Span, tokens: npt.ArrayLike) -> Array:
     """Return min(n / stride, limit): keys seen by the n-th query after the start of a sequence or chunk."""
-    return np.minimum(np.asarray(tokens, dtype=np.float64) / span.stride, _limit(span))
+    keys: Array = np.asarray(tokens, dtype=np.float64) / span.stride
+    return keys if span.limit_tokens is None else np.minimum(keys, span.limit_tokens)
 
 
 def kept_keys(span: Span, positions: npt.ArrayLike) -> Array:

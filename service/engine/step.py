@@ -7,6 +7,7 @@ bend: how many of them a step touches saturates. An operator takes
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,9 +15,12 @@ from service.engine.spans import Array
 from service.engine.tables import (
     COUNTERS,
     EXPERTS,
+    OPERATORS,
     ExpertTable,
     StepCoefficients,
 )
+
+_ONE_EACH = np.ones(len(OPERATORS))
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class StepLoad:
 
     def counters(self, mean_uncached: float) -> Array:
         """Return the counters of the steps, shape (7, N), in the order of ``tables.COUNTERS``."""
-        rows = np.ones((len(COUNTERS), self.decode.shape[0]))
+        rows = np.empty((len(COUNTERS), self.decode.shape[0]))
         np.add(self.decode, self.chunk, out=rows[0])
         # The head sees sampled positions only: decodes and the last position of each finished prompt.
         np.add(self.decode, self.chunk / max(mean_uncached, 1e-9), out=rows[1])
@@ -40,7 +44,12 @@ class StepLoad:
         rows[3] = self.chunk
         np.minimum(self.chunk, 1.0, out=rows[4])
         rows[5] = self.group
+        rows[6] = 1.0
         return rows
+
+    def columns(self, part: slice) -> "StepLoad":
+        """Return some of the steps."""
+        return StepLoad(self.decode[part], self.chunk[part], self.group[part])
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,10 @@ class StepTimes:
     memory_seconds: Array
     seconds: Array
 
-    @property
+    @cached_property
     def total(self) -> Array:
         """Seconds of the step, shape (N,)."""
-        total: Array = np.add.reduce(self.seconds, axis=0)
+        total: Array = _ONE_EACH @ self.seconds
         return total
 
     def columns(self, part: slice) -> "StepTimes":

@@ -63,15 +63,16 @@ class ExpertTable:
 
 @dataclass(frozen=True)
 class StreamTable:
-    """Attention streams; arrays of shape (A,)."""
+    """What attention does with a key, summed over the streams of a span.
+
+    Arrays of shape (G,), in the order of ``ReplicaTable.spans``.
+    """
 
     flop_per_pair_prefill: Array
     flop_per_pair_decode: Array
     cache_bytes_per_key: Array
     """Read by one query pass on this rank."""
     expand_flop_per_key: Array
-    span_index: tuple[int, ...]
-    """Of each stream, its place in ``ReplicaTable.spans``."""
 
 
 @dataclass(frozen=True)

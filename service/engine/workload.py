@@ -6,6 +6,7 @@ W6 of docs/equations.md; METHOD 3.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +158,7 @@ class Moments:
         """K."""
         return int(self.class_share.shape[0])
 
-    @property
+    @cached_property
     def decode_pairs(self) -> Array:
         """All pairs of decode queries, (G, K)."""
         pairs: Array = (
@@ -168,7 +169,7 @@ class Moments:
     @property
     def decode_pairs_mean(self) -> Array:
         """Pairs of decode queries of the mean request, (G,)."""
-        total: Array = self.decode_pairs.sum(axis=1)
+        total: Array = np.add.reduce(self.decode_pairs, axis=1)
         return total
 
 
@@ -185,20 +186,20 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         Prompts of at most this many computed tokens are prefilled in one chunk; longer ones are cut
         into chunks of this size.
     """
-    prompt, cached = mix.input_tokens, mix.cached_tokens
-    new, steps = prompt - cached, mix.output_tokens - 1.0
-    tokens = mix.by_class(stack_rows(np.ones_like(new), new, cached, mix.output_tokens, steps))
-    means = tokens.sum(axis=1)
-    mean_new, mean_steps = float(means[1]), float(means[4])
+    new, steps = mix.input_tokens - mix.cached_tokens, mix.output_tokens - 1.0
+    one = np.ones(new.shape)
+    tokens = mix.by_class(stack_rows(one, new, mix.cached_tokens, mix.output_tokens, steps))
+    _, mean_new, mean_cached, mean_output, mean_steps = np.add.reduce(tokens, axis=1).tolist()
     variation = mix.mean(new * new) / (mean_new * mean_new) - 1.0 if mean_new > 0 else 0.0
-    rows, held, limits = [], [], []
-    for span in spans:
-        pairs, keys = _span_rows(span, (prompt, cached, new, steps), chunk_limit_tokens)
-        rows.append(pairs)
-        held.append(_held(mix, span, (keys, steps, mean_steps)))
-        limits.append(_limit_rows(span, new, steps, chunk_limit_tokens))
-    by_class = mix.by_class(stack_rows(*rows)) if rows else np.zeros((0, 8, mix.classes))
-    limit = stack_rows(*limits) @ mix.weight if limits else np.zeros((0, 3))
+    lengths = _lengths(mix, (one, new, steps))
+    pairs = np.empty((len(spans), 8, new.shape[0]))
+    keys, limits = np.empty((2, len(spans), 3, new.shape[0]))
+    for place, span in enumerate(spans):
+        _fill_pairs(span, lengths, pairs[place])
+        _fill_kept(span, lengths, chunk_limit_tokens, (pairs[place], keys[place]))
+        _fill_limits(span, lengths, chunk_limit_tokens, limits[place])
+    by_class = mix.by_class(pairs)
+    limit = limits @ mix.weight
     return Moments(
         class_share=tokens[0],
         uncached=tokens[1],
@@ -206,8 +207,8 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         output=tokens[3],
         steps=tokens[4],
         mean_uncached=mean_new,
-        mean_cached=float(means[2]),
-        mean_output=float(means[3]),
+        mean_cached=mean_cached,
+        mean_output=mean_output,
         mean_steps=mean_steps,
         uncached_variation=max(0.0, variation),
         prefill_pairs_own=by_class[:, 0],
@@ -218,56 +219,91 @@ def reduce_mix(mix: Mix, spans: tuple[Span, ...], chunk_limit_tokens: float) -> 
         chunk_reads_own=by_class[:, 5],
         chunk_reads_cached=by_class[:, 6],
         new_keys=by_class[:, 7],
-        held_keys=np.array(held, dtype=np.float64).reshape(-1, 3).T,
+        held_keys=_held_keys(mix, keys, steps, mean_steps),
         cached_limit=CachedLimit(limit[:, 0], limit[:, 1], limit[:, 2]),
     )
 
 
-def _span_rows(
-    span: Span, tokens: tuple[Array, Array, Array, Array], chunk_limit_tokens: float
-) -> tuple[Array, Array]:
-    """Return (rows for ``Moments`` of shape (8, N), keys kept of shape (3, N)) of one span."""
-    prompt, cached, new, steps = tokens
-    end = prompt + steps
-    at_prompt, at_cached, at_end = visible_sum(span, stack_rows(prompt, cached, end))
-    own, on_output, new_and_output = recent_sum(
-        span, stack_rows(cached, prompt, cached), stack_rows(new, steps, new + steps)
+_LENGTHS = range(10)
+(_CACHED, _PROMPT, _NEW, _STEPS, _TAIL, _END, _RESERVED, _FIRST, _AFTER_PROMPT, _AFTER_END) = _LENGTHS
+"""Rows of the lengths at which the sums over a span are taken."""
+
+
+def _lengths(mix: Mix, tokens: tuple[Array, Array, Array]) -> Array:
+    """Return the lengths of every request, shape (10, N): (1, computed, steps) and what follows from them."""
+    one, new, steps = tokens
+    prompt, output = mix.input_tokens, mix.output_tokens
+    return stack_rows(
+        mix.cached_tokens,
+        prompt,
+        new,
+        steps,
+        new + steps,
+        prompt + steps,
+        prompt + output,
+        # Queries one key further, for the limit of a first cached token.
+        one,
+        new + 1.0,
+        new + output,
     )
-    rows = np.zeros((8, new.shape[0]))
+
+
+def _fill_pairs(span: Span, lengths: Array, rows: Array) -> None:
+    """Fill the first five rows of ``Moments`` of one span: (query, key) pairs, shape (5, N)."""
+    seen = visible_sum(span, lengths[: _END + 1])
+    if span.kind == "chunked":
+        starts, counts = lengths[[_CACHED, _PROMPT, _CACHED]], lengths[_NEW : _TAIL + 1]
+        seen[_NEW : _TAIL + 1] = recent_sum(span, starts, counts)
+    at_cached, at_prompt, own, on_output, tail, at_end = seen
+    of_decode = tail - own
     rows[0] = own
-    np.maximum(at_prompt - at_cached - own, 0.0, out=rows[1])
     # Keys nearest to the query are seen first: output, then computed prompt, then the cached prefix.
-    np.maximum(at_end - at_prompt - new_and_output + own, 0.0, out=rows[2])
-    np.maximum(new_and_output - own - on_output, 0.0, out=rows[3])
+    rows[1] = at_prompt - at_cached - own
+    rows[2] = at_end - at_prompt - of_decode
+    rows[3] = of_decode - on_output
     rows[4] = on_output
-    kept_before, kept_at_prompt, kept_own = kept_keys(span, stack_rows(cached, prompt, new))
-    sum_before, sum_at_prompt, sum_own, sum_at_end = kept_sum(span, stack_rows(cached, prompt, new, end))
+    np.maximum(rows[1:4], 0.0, out=rows[1:4])
+
+
+def _fill_kept(span: Span, lengths: Array, chunk_limit_tokens: float, filled: tuple[Array, Array]) -> None:
+    """Fill the last three rows of ``Moments``, keys that chunks read and add, and the keys kept, (3, N)."""
+    rows, keys = filled
+    new = lengths[_NEW]
+    kept, summed = kept_keys(span, lengths), kept_sum(span, lengths[: _END + 1])
     new_keys = new / span.stride
-    # Keys kept before each chunk: the sum over positions by the trapezoidal rule (equation W5).
-    long = new > chunk_limit_tokens
-    cached_at_prompt = np.maximum(kept_at_prompt - kept_own, 0.0)
-    cached_sum = np.maximum(sum_at_prompt - sum_before - sum_own, 0.0)
-    again = cached_sum / chunk_limit_tokens + (kept_before - cached_at_prompt) / 2.0
-    rows[5] = new_keys + np.where(long, sum_own / chunk_limit_tokens - kept_own / 2.0, 0.0)
-    rows[6] = np.where(long, again, np.where(new > 0, kept_before, 0.0))
+    rows[5] = new_keys
+    rows[6] = kept[_CACHED] * (new > 0)
     rows[7] = new_keys
-    reserved = kept_keys(span, end + 1.0)
-    return rows, stack_rows(sum_at_end - sum_at_prompt, reserved, kept_at_prompt)
-
-
-def _held(mix: Mix, span: Span, figures: tuple[Array, Array, float]) -> tuple[float, float, float]:
-    """Return keys of a sequence: resident mean and reserved, both weighed by time in decode, and prompt."""
-    keys, steps, mean_steps = figures
-    prompt = mix.mean(keys[2])
-    if mean_steps <= 0:
-        return prompt, mix.mean(keys[1]), prompt
-    return mix.mean(keys[0]) / mean_steps, mix.mean(keys[1] * steps) / mean_steps, prompt
-
-
-def _limit_rows(span: Span, new: Array, steps: Array, chunk_limit_tokens: float) -> Array:
-    """Return derivatives by C at C = 0 of the rows on cached keys, shape (3, N); see ``CachedLimit``."""
-    first, at_prompt, at_end = reach(span, stack_rows(np.ones_like(new), new + 1.0, new + steps + 1.0))
     long = new > chunk_limit_tokens
-    kept = new / span.stride if span.kind == "top_k" else at_prompt - first
-    reads = np.where(long, kept / chunk_limit_tokens, 1.0 / span.stride)
-    return stack_rows(at_prompt - first, at_end - at_prompt, reads)
+    if long.any():
+        # Keys kept before each chunk: the sum over positions by the trapezoidal rule (equation W5).
+        cached_at_prompt = np.maximum(kept[_PROMPT] - kept[_NEW], 0.0)
+        cached_sum = np.maximum(summed[_PROMPT] - summed[_CACHED] - summed[_NEW], 0.0)
+        again = cached_sum / chunk_limit_tokens + (kept[_CACHED] - cached_at_prompt) / 2.0
+        rows[5] += np.where(long, summed[_NEW] / chunk_limit_tokens - kept[_NEW] / 2.0, 0.0)
+        rows[6] = np.where(long, again, rows[6])
+    keys[0] = summed[_END] - summed[_PROMPT]
+    keys[1] = kept[_RESERVED]
+    keys[2] = kept[_PROMPT]
+
+
+def _held_keys(mix: Mix, keys: Array, steps: Array, mean_steps: float) -> Array:
+    """Return keys of a sequence by span, (3, G): resident mean, reserved, prompt.
+
+    The first two are weighed by time in decode.
+    """
+    prompt = keys[:, 2] @ mix.weight
+    if mean_steps <= 0:
+        return stack_rows(prompt, keys[:, 1] @ mix.weight, prompt)
+    resident = keys[:, 0] @ mix.weight / mean_steps
+    return stack_rows(resident, keys[:, 1] @ (steps * mix.weight) / mean_steps, prompt)
+
+
+def _fill_limits(span: Span, lengths: Array, chunk_limit_tokens: float, rows: Array) -> None:
+    """Fill derivatives by C at C = 0 of the rows on cached keys, shape (3, N); see ``CachedLimit``."""
+    new = lengths[_NEW]
+    first, at_prompt, at_end = reach(span, lengths[_FIRST:])
+    rows[0] = at_prompt - first
+    rows[1] = at_end - at_prompt
+    kept = new / span.stride if span.kind == "top_k" else rows[0]
+    rows[2] = np.where(new > chunk_limit_tokens, kept / chunk_limit_tokens, 1.0 / span.stride)

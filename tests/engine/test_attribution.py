@@ -106,7 +106,7 @@ def test_memory_and_compute_parts_are_the_integral_along_the_diagonal(
         (subject.state.decode, subject.state.decode_load),
         (subject.state.mixed, subject.state.mixed_load),
     ):
-        parts = resource_parts(subject, times, load)
+        (parts,) = resource_parts(subject, times, load)
         s = np.linspace(1e-6, 1.0, 20_001)
         path = step_times(coefficients, StepLoad(load.decode * s, load.chunk * s, load.group * s))
         data, flop = path.memory_seconds, path.compute_seconds
@@ -128,7 +128,7 @@ def test_the_roofline_of_method_5_splits_as_it_says() -> None:
     tokens = float(subject.state.mixed_load.decode[0] + subject.state.mixed_load.chunk[0])
     f, m, m0 = seconds[0, 0] * tokens, seconds[1, 0] * tokens, seconds[1, 6]
     crossing = m0 / (f - m)
-    parts = resource_parts(subject, subject.state.mixed, subject.state.mixed_load)
+    (parts,) = resource_parts(subject, subject.state.mixed, subject.state.mixed_load)
     assert 0 < crossing < 1
     assert parts[1, MEMORY] == pytest.approx(m0 + crossing * m)
     assert parts[1, COMPUTE] == pytest.approx((1 - crossing) * f)
@@ -136,7 +136,7 @@ def test_the_roofline_of_method_5_splits_as_it_says() -> None:
 
 def test_networks_and_hosts_are_shares_of_their_own() -> None:
     point = make_point(table=_table("llama-3.1-8b", Layout(tp=4)))
-    parts = resource_parts(point.subject, point.subject.state.mixed, point.subject.state.mixed_load)
+    (parts,) = resource_parts(point.subject, point.subject.state.mixed, point.subject.state.mixed_load)
     assert parts[COLLECTIVES, NETWORK] == parts[COLLECTIVES].sum() > 0
     assert parts[HOST, OVERHEAD] == parts[HOST].sum() > 0
 
