@@ -20,11 +20,14 @@ from service.api.deps import Services, make_services
 from service.api.limits import ApiLimits
 from service.api.management import AccessRules, Management
 from service.application.estimate import Estimator
+from service.application.imports import Imports
 from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
 from service.application.usage import UsagePricer
 from service.application.writes import CatalogWrites
 from service.catalog import database, import_source, seeding
+from service.catalog.import_reader import SourceReader
+from service.catalog.import_store import DatabaseImports
 from service.catalog.key_store import DatabaseKeyStore
 from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
@@ -128,19 +131,24 @@ def create_service(settings: Settings | None = None) -> FastAPI:
         holder = SnapshotHolder(engine, chosen)
         # The first load reads the whole catalog; a lost database is no reason not to start.
         await asyncio.to_thread(holder.start)
+        store = DatabaseImports(engine)
+        reader = SourceReader(engine, store)
+        reader.start()
         try:
             estimate = Estimator().estimate
             pricer = UsagePricer(GenaiUsageReader(), estimate)
             services = make_services(holder, estimate, _now, _limits(chosen), price_usage=pricer.price)
-            yield replace(services, management=_management(chosen, engine, holder))
+            imports = Imports(store, reader, holder.refresh)
+            yield replace(services, management=_management(chosen, engine, holder, imports))
         finally:
+            await asyncio.to_thread(reader.stop)
             await asyncio.to_thread(holder.stop)
             engine.dispose()
 
     return create_app(open_services)
 
 
-def _management(settings: Settings, engine: Engine, holder: SnapshotHolder) -> Management:
+def _management(settings: Settings, engine: Engine, holder: SnapshotHolder, imports: Imports) -> Management:
     store = DatabaseKeyStore(engine)
     return Management(
         rules=AccessRules(settings.open_read, settings.open_price),
@@ -148,6 +156,7 @@ def _management(settings: Settings, engine: Engine, holder: SnapshotHolder) -> M
         keys=Keys(store, _now),
         audit=store,
         writes=CatalogWrites(DatabaseWriter(engine), holder.refresh),
+        imports=imports,
     )
 
 
@@ -159,6 +168,7 @@ def _limits(settings: Settings) -> ApiLimits:
     return ApiLimits(
         body_bytes=settings.body_limit_bytes,
         batch_bytes=settings.batch_body_limit_bytes,
+        import_bytes=settings.import_body_limit_bytes,
         spool_bytes=settings.spool_bytes,
         pool_workers=settings.pool_workers,
         pool_waiting=settings.pool_waiting,

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """Largest body of a request that carries a trace."""
     batch_body_limit_bytes: Bytes = 512 * 2**20
     """Largest body of a batch."""
+    import_body_limit_bytes: Bytes = 32 * 2**20
+    """Largest body of an import."""
     spool_bytes: Bytes = 2**20
     """Bytes of a batch body kept in memory; what is beyond goes to disk."""
     pool_workers: Annotated[int, Field(ge=1, le=64)] = 2

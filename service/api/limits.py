@@ -11,6 +11,8 @@ class ApiLimits:
     """Largest JSON body, and largest line of a batch."""
     batch_bytes: int = 2**29
     """Largest body of a batch."""
+    import_bytes: int = 2**25
+    """Largest body of an import."""
     spool_bytes: int = 2**20
     """Bytes of a batch kept in memory; what is beyond lies on disk."""
     body_idle_seconds: float = 60.0

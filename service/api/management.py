@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from service.api.pool import BoundedPool
+from service.application.imports import Imports
 from service.application.keys import Keys
 from service.application.write_ports.keys import AuditReader, KeyRing
 from service.application.writes import CatalogWrites
@@ -33,5 +34,6 @@ class Management:
     keys: Keys
     audit: AuditReader
     writes: CatalogWrites
+    imports: Imports
     pool: BoundedPool = field(default_factory=_sql_pool)
     """Where all work runs that talks to the database."""

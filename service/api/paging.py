@@ -63,10 +63,10 @@ def read_cursor(text: str | None, digest: str, newest: int) -> Cursor | None:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         revision, key, issued_for = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error):
-        raise _refused(text) from None
+        raise refused_cursor(text) from None
     known = isinstance(revision, int) and isinstance(key, str | int) and not isinstance(key, bool)
     if not known or issued_for != digest or not 0 <= revision <= newest:
-        raise _refused(text)
+        raise refused_cursor(text)
     return Cursor(revision, key)
 
 
@@ -96,11 +96,11 @@ def page_of(
     start = 0
     if cursor is not None and rows:
         if type(key(rows[0])) is not type(cursor.key):
-            raise _refused(str(cursor.key))
+            raise refused_cursor(str(cursor.key))
         start = bisect_right(rows, cursor.key, key=key)
     chosen = rows[start : start + limit]
     more = start + limit < len(rows)
-    return Page(chosen, _write_cursor(mark[0], key(chosen[-1]), mark[1]) if more else None)
+    return Page(chosen, write_cursor(mark[0], key(chosen[-1]), mark[1]) if more else None)
 
 
 def entity_tag(revision: int, digest: str, page: Mapping[str, Any]) -> str:
@@ -120,11 +120,13 @@ def not_modified(request: Request, tag: str) -> Response | None:
     return None
 
 
-def _write_cursor(revision: int, key: str | int, digest: str) -> str:
+def write_cursor(revision: int, key: str | int, digest: str) -> str:
+    """Return the cursor after the row of a key; :func:`read_cursor` reads it."""
     return base64.urlsafe_b64encode(orjson.dumps([revision, key, digest])).rstrip(b"=").decode()
 
 
-def _refused(text: str) -> ProblemError:
+def refused_cursor(text: str) -> ProblemError:
+    """Return the refusal of a cursor that was not issued for this list."""
     error = FieldError("cursor", "was not issued for this list and these filters", "invalid-cursor", text)
     return ProblemError(
         "invalid-cursor",

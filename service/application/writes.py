@@ -18,6 +18,7 @@ from service.application.write_ports.prices import (
     RatesWritten,
     RevisionLabel,
     StoredAnswer,
+    WriteTransaction,
 )
 
 Written = PricesWritten | RatesWritten
@@ -124,7 +125,7 @@ class CatalogWrites:
 
     def _perform(self, step: _Step, request: WriteRequest, answer: Answer) -> StoredAnswer:
         with self._writer.transaction(request.slot) as transaction:
-            earlier = _earlier(transaction, request.slot)
+            earlier = earlier_answer(transaction, request.slot)
             if earlier is not None:
                 return earlier
             before = transaction.revision()
@@ -140,8 +141,14 @@ class CatalogWrites:
         return stored
 
 
-def _earlier(transaction: CatalogTransaction, slot: IdempotencySlot | None) -> StoredAnswer | None:
-    """Return the answer to the same write sent before."""
+def earlier_answer(transaction: WriteTransaction, slot: IdempotencySlot | None) -> StoredAnswer | None:
+    """Return the answer to the same write sent before.
+
+    Raises
+    ------
+    InvalidRequestError
+        Where that had another body.
+    """
     found = None if slot is None else transaction.remembered(slot)
     if found is None or slot is None:
         return None

@@ -1,12 +1,12 @@
 """Where a source contradicts another on one meter, and which of the two counts (CONTRACT 3)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
+from service.application.write_ports.imports import SourceDisagreement
 from service.billing.selectors import selector_to_json
 from service.catalog import repository, tables
 from service.catalog.drafts import ImportBatch, ListPriceDraft
@@ -15,23 +15,7 @@ from service.catalog.reference_records import source_record
 from service.catalog.timeline import FOREVER
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Two sources that price one meter of one listing differently at the same time."""
-
-    what: str
-    source: str
-    amount: Decimal
-    per: str
-    other_source: str
-    other_amount: Decimal
-    decides: str
-    """The source whose row counts."""
-    because: str
-    """The recorded precedence that decided."""
-
-
-def find_disagreements(connection: Connection, batch: ImportBatch) -> tuple[Disagreement, ...]:
+def find_disagreements(connection: Connection, batch: ImportBatch) -> tuple[SourceDisagreement, ...]:
     """Return where rows of a batch contradict what other sources say at the time of the reading."""
     drafts = [
         draft
@@ -81,12 +65,12 @@ def _in_force(connection: Connection, at: datetime) -> dict[tuple[str, ...], lis
 
 def _disagreement(
     draft: ListPriceDraft, source: str, amount: Decimal, precedence: Mapping[str, int]
-) -> Disagreement:
+) -> SourceDisagreement:
     ranks = {name: precedence.get(name, 0) for name in (draft.source, source)}
     # As price books do: the higher precedence, of equals the first by name.
     winner = min(ranks, key=lambda name: (-ranks[name], name))
     loser = source if winner == draft.source else draft.source
-    return Disagreement(
+    return SourceDisagreement(
         what=" / ".join(part for part in _key(draft) if part != "{}"),
         source=draft.source,
         amount=draft.price.amount,
@@ -98,7 +82,7 @@ def _disagreement(
     )
 
 
-def by_source(found: tuple[Disagreement, ...]) -> Iterator[tuple[str, int]]:
+def by_source(found: tuple[SourceDisagreement, ...]) -> Iterator[tuple[str, int]]:
     """Yield how many disagreements there are with each other source."""
     counts: dict[str, int] = {}
     for item in found:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -168,8 +168,16 @@ def _describe(plan: _PricePlan, key: PriceKey, known: Sequence[Interval], step: 
     if not known:
         plan.added.extend(PlannedChange(key_text(key), None, _price_text(new)) for new in step.inserted)
         return
+    begins = {new.valid_from for new in step.inserted}
     for new in step.inserted:
         old = _before(known, new)
+        # What is left of a row up to where another price takes over is no news of its own.
+        if (
+            old is not None
+            and new.valid_to in begins
+            and replace(old, valid_to=new.valid_to, row_id=new.row_id) == new
+        ):
+            continue
         plan.changed.append(
             PlannedChange(
                 key_text(key), None if old is None else _price_text(old), _price_text(new), _percent(old, new)

@@ -9,15 +9,14 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, Engine, select
 
+from service.application.write_ports.imports import SourceDisagreement
 from service.catalog import tables
 from service.catalog.database import reading
-from service.catalog.disagreement import Disagreement, find_disagreements
+from service.catalog.disagreement import find_disagreements
 from service.catalog.drafts import ImportBatch
 from service.catalog.import_plan import ImportPlan, plan_import
 from service.catalog.importers.adapters import ADAPTERS
 from service.catalog.importers.fetching import MAX_BYTES, Fetcher
-from service.catalog.importers.genai_prices import SOURCE as PACKAGE
-from service.catalog.importers.genai_prices import read_genai_prices
 from service.catalog.importers.isolation import parse_apart
 from service.catalog.importers.reading import Adapter, ReadContext, SourceError
 from service.catalog.importing import last_applied_digest, run_import
@@ -47,13 +46,13 @@ class ImportReport:
     state: TriedState
     revision: int | None
     plan: ImportPlan | None
-    disagreements: tuple[Disagreement, ...]
+    disagreements: tuple[SourceDisagreement, ...]
     content_digest: str
 
 
 def source_names() -> tuple[str, ...]:
     """Return the names that can be imported."""
-    return (PACKAGE, *ADAPTERS)
+    return tuple(ADAPTERS)
 
 
 def import_source(
@@ -89,30 +88,66 @@ def import_source(
             plan = plan_import(connection, batch)
             return ImportReport("preview", None, plan, disagreements, batch.content_digest)
     progress("applying")
-    outcome = run_import(engine, batch, actor=actor)
+    outcome = run_import(engine, batch, actor=actor, disagreements=disagreements)
     return ImportReport(outcome.state, outcome.revision, outcome.plan, disagreements, batch.content_digest)
 
 
 def _read(engine: Engine, request: ImportRequest, progress: Progress, fetcher: Fetcher) -> ImportBatch:
-    if request.source == PACKAGE:
-        progress("reading the installed package")
-        return read_genai_prices().batch
     adapter, place = _adapter(request)
     if adapter.needs_provider and request.provider is None:
         raise SourceError(f"A file of {adapter.name} does not name its provider; tell it (--provider).")
     progress(f"reading {place}")
-    content = fetcher.fetch(place) if place.startswith("https://") else _file(place)
+    if adapter.packaged:
+        content = b""
+    else:
+        content = fetcher.fetch(place) if place.startswith("https://") else _file(place)
+        progress(f"parsing {len(content)} bytes")
+    return parse_source(engine, adapter, content, provider=request.provider)
+
+
+def parse_source(
+    engine: Engine,
+    adapter: Adapter,
+    content: bytes,
+    *,
+    provider: str | None = None,
+    observed_at: datetime | None = None,
+) -> ImportBatch:
+    """Read bytes with an adapter in a process of its own.
+
+    Parameters
+    ----------
+    engine
+        Knows which accelerators there are.
+    adapter
+        One of ``ADAPTERS``.
+    content
+        Empty for an installed package.
+    provider
+        Whose prices these are, where the source does not say.
+    observed_at
+        First instant of undated prices; of today where None.
+
+    Raises
+    ------
+    SourceError
+        Where the source as a whole cannot be read.
+    """
     with reading(engine) as connection:
         accelerators = _accelerators(connection)
     context = ReadContext(
         source=adapter.source or adapter.name,
-        observed_at=datetime.combine(datetime.now(UTC).date(), time(), UTC),
+        observed_at=observed_at or today(),
         content_digest=hashlib.sha256(content).hexdigest(),
         accelerators=accelerators,
-        provider=request.provider,
+        provider=provider,
     )
-    progress(f"parsing {len(content)} bytes")
     return parse_apart(adapter.name, content, context)
+
+
+def today() -> datetime:
+    """Return the first instant of this day, UTC."""
+    return datetime.combine(datetime.now(UTC).date(), time(), UTC)
 
 
 def _adapter(request: ImportRequest) -> tuple[Adapter, str]:
@@ -127,6 +162,8 @@ def _adapter(request: ImportRequest) -> tuple[Adapter, str]:
             ".csv file, is wanted."
         )
     adapter = ADAPTERS[name]
+    if adapter.packaged:
+        return adapter, f"the installed package {name}"
     place = place or adapter.url
     if place is None:
         raise SourceError(f"{name} is not published as one file; name a file (--from).")

@@ -1,16 +1,20 @@
 """Applies an import plan in one transaction under one revision. Seeds come this way too."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from service.application.errors import ConflictError
-from service.catalog import repository, tables
+from service.application.write_ports.imports import SourceDisagreement
+from service.application.write_ports.keys import AuditEntry
+from service.catalog import import_records, repository, tables
 from service.catalog.database import RevisionStamp, allot_revision, current_revision, writing
 from service.catalog.drafts import ImportBatch
 from service.catalog.import_plan import ImportPlan, plan_import
+from service.catalog.key_store import write_audit
 from service.catalog.reference_plan import apply_references
 
 ImportState = Literal["applied", "held", "rejected", "unchanged"]
@@ -40,7 +44,14 @@ def last_applied_digest(connection: Connection, name: str) -> str | None:
     return digest
 
 
-def run_import(engine: Engine, batch: ImportBatch, *, actor: str, reviewed: bool = False) -> ImportOutcome:
+def run_import(
+    engine: Engine,
+    batch: ImportBatch,
+    *,
+    actor: str,
+    reviewed: bool = False,
+    disagreements: Sequence[SourceDisagreement] = (),
+) -> ImportOutcome:
     """Plan and apply a batch in one transaction; the same content twice is a no-op.
 
     Parameters
@@ -54,54 +65,44 @@ def run_import(engine: Engine, batch: ImportBatch, *, actor: str, reviewed: bool
     reviewed
         True for content that people reviewed where it is kept: nothing is held, and a single row that
         cannot be used rejects the whole.
+    disagreements
+        With other sources, for the report that is kept.
     """
     with writing(engine) as connection:
         if last_applied_digest(connection, batch.name) == batch.content_digest:
             return ImportOutcome("unchanged", None, None, None)
         plan = plan_import(connection, batch)
-        state = _state(plan, reviewed=reviewed)
-        import_id = record_import(connection, plan, state)
-        if state != "applied" or plan.is_empty:
-            return ImportOutcome(state, import_id, None, plan)
-        stamp = apply_plan(connection, plan, import_id, actor=actor)
-        return ImportOutcome(state, import_id, stamp.revision, plan)
+        state = state_of(plan, reviewed=reviewed)
+        import_id = record_import(connection, plan, state, disagreements)
+        if state == "held":
+            import_records.keep_batch(connection, import_id, batch)
+        revision = None
+        if state == "applied" and not plan.is_empty:
+            revision = apply_plan(connection, plan, import_id, actor=actor).revision
+        detail = {"import": import_id, "state": state, **plan.counts()}
+        write_audit(connection, AuditEntry(actor, "import.run", batch.name, revision, detail))
+        return ImportOutcome(state, import_id, revision, plan)
 
 
-def _state(plan: ImportPlan, *, reviewed: bool) -> Literal["applied", "held", "rejected"]:
+def state_of(plan: ImportPlan, *, reviewed: bool) -> Literal["applied", "held", "rejected"]:
+    """Return what becomes of an import that is applied at once."""
     nothing_usable = plan.is_empty and not plan.unchanged
     if plan.rejected and (reviewed or nothing_usable):
         return "rejected"
     return "held" if plan.held and not reviewed else "applied"
 
 
-def record_import(connection: Connection, plan: ImportPlan, state: str) -> int:
+def record_import(
+    connection: Connection,
+    plan: ImportPlan,
+    state: str,
+    disagreements: Sequence[SourceDisagreement] = (),
+) -> int:
     """Keep an import's digest, counts and report; return its number."""
-    result = connection.execute(
-        insert(tables.import_record).values(
-            name=plan.batch.name,
-            content_digest=plan.batch.content_digest,
-            state=state,
-            base_revision=plan.base_revision,
-            observed_at=plan.batch.observed_at,
-            recorded_at=datetime.now(UTC),
-            counts=plan.counts(),
-            report=_report(plan),
-        )
+    values = import_records.plan_values(plan, disagreements)
+    return import_records.insert_record(
+        connection, {**values, "state": state, "recorded_at": datetime.now(UTC)}
     )
-    key = result.inserted_primary_key
-    if key is None:
-        raise RuntimeError("The database gave the import no number.")
-    return int(key[0])
-
-
-def _report(plan: ImportPlan) -> dict[str, Any]:
-    """Return what a person reads later; added rows are many and in the catalog anyway."""
-    return {
-        "changed": [asdict(change) for change in plan.changed],
-        "withdrawn": [asdict(change) for change in plan.withdrawn],
-        "rejected": [asdict(rejected) for rejected in plan.rejected],
-        "held": list(plan.held),
-    }
 
 
 def apply_plan(connection: Connection, plan: ImportPlan, import_id: int, *, actor: str) -> RevisionStamp:

@@ -50,6 +50,15 @@ import_record: Final = Table(
     Index(None, "name", "content_digest"),
 )
 
+import_work: Final = Table(
+    "import_work",
+    metadata,
+    Column("import_id", Integer, ForeignKey("import_record.id"), primary_key=True),
+    Column("lease_until", UtcInstant),
+    Column("batch", Text),
+)
+"""What an unfinished import needs: until when its reader counts as alive, then what was read."""
+
 revision: Final = Table(
     "revision",
     metadata,

@@ -1,17 +1,15 @@
 """Write transactions of the catalog; implements ``application.write_ports.prices``."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Engine, Row, select
 
 from service.application.errors import InvalidRequestError
 from service.application.ports import GpuPriceRecord, ListPriceRecord, Price, Selector
-from service.application.write_ports.keys import AuditEntry
 from service.application.write_ports.prices import (
     Correction,
     FxRateStatement,
@@ -22,15 +20,12 @@ from service.application.write_ports.prices import (
     PriceStatement,
     PricesWritten,
     RatesWritten,
-    RememberedAnswer,
     RevisionLabel,
-    StoredAnswer,
 )
 from service.billing.ambiguity import find_ambiguities
-from service.catalog import idempotency, repository, tables
-from service.catalog.database import RevisionStamp, allot_revision, current_revision, writing
+from service.catalog import repository, tables
+from service.catalog.database import RevisionStamp, allot_revision
 from service.catalog.drafts import GpuPriceDraft, ListPriceDraft, PriceDraft, ReferenceKind
-from service.catalog.key_store import answering, write_audit
 from service.catalog.price_rows import (
     PRICE_TABLES,
     draft_interval,
@@ -41,6 +36,7 @@ from service.catalog.price_rows import (
 )
 from service.catalog.registry import Registry
 from service.catalog.timeline import change
+from service.catalog.write_session import RememberingTransaction, WriteSessions
 
 _REFERRED: Final[tuple[ReferenceKind, ...]] = ("source", "unit", "meter", "accelerator")
 
@@ -55,30 +51,16 @@ class DatabaseWriter:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._in_flight = idempotency.InFlight()
+        self._sessions = WriteSessions(engine)
 
     @contextmanager
     def transaction(self, slot: IdempotencySlot | None) -> Iterator["DatabaseTransaction"]:
-        """Open a transaction; commit at the end of the block.
-
-        Raises
-        ------
-        ConflictError
-            ``request-in-flight`` where the same slot is being carried out.
-        UnavailableError
-            Where the database does not answer, or other writers held it for too long.
-        """
-        with ExitStack() as held:
-            before = None
-            if slot is not None:
-                held.enter_context(self._in_flight.hold(slot))
-                before = partial(idempotency.lock_slot, slot=slot)
-            held.enter_context(answering())
-            yield DatabaseTransaction(held.enter_context(writing(self._engine, before)))
+        """Open a transaction; see :meth:`WriteSessions.open`."""
+        with self._sessions.open(slot) as connection:
+            yield DatabaseTransaction(connection)
 
 
-class DatabaseTransaction:
+class DatabaseTransaction(RememberingTransaction):
     """One transaction that excludes all other writers.
 
     Parameters
@@ -86,13 +68,6 @@ class DatabaseTransaction:
     connection
         Inside ``database.writing``.
     """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def revision(self) -> int:
-        """Return the newest revision."""
-        return current_revision(self._connection)
 
     def change(self, statement: PriceStatement, label: RevisionLabel) -> PricesWritten:
         """Let a price hold from its time on.
@@ -167,18 +142,6 @@ class DatabaseTransaction:
         repository.put_rates(self._connection, stamp, closed, [_rate_values(rate) for rate in fresh])
         retired, inserted = self._touched(tables.fx_rate, stamp)
         return RatesWritten(stamp.revision, retired, tuple(fx_rate_record(row) for row in inserted))
-
-    def remembered(self, slot: IdempotencySlot) -> RememberedAnswer | None:
-        """Return what was answered to this write in the last 24 hours."""
-        return idempotency.remembered(self._connection, slot)
-
-    def remember(self, slot: IdempotencySlot, answer: StoredAnswer) -> None:
-        """Keep an answer with the write that it tells of."""
-        idempotency.remember(self._connection, slot, answer)
-
-    def audit(self, entry: AuditEntry) -> None:
-        """Keep who did what, with the write."""
-        write_audit(self._connection, entry)
 
     def _stamp(self, label: RevisionLabel) -> RevisionStamp:
         return allot_revision(self._connection, reason=label.reason, actor=label.actor)

@@ -140,12 +140,28 @@ class RememberedAnswer:
     answer: StoredAnswer
 
 
-class CatalogTransaction(Protocol):
+class WriteTransaction(Protocol):
     """One transaction that excludes all other writers; nothing of it stays where an error leaves it."""
 
     def revision(self) -> int:
         """Return the newest revision."""
         ...
+
+    def remembered(self, slot: IdempotencySlot) -> RememberedAnswer | None:
+        """Return what was answered to this write in the last 24 hours."""
+        ...
+
+    def remember(self, slot: IdempotencySlot, answer: StoredAnswer) -> None:
+        """Keep an answer with the write that it tells of."""
+        ...
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Keep who did what, with the write."""
+        ...
+
+
+class CatalogTransaction(WriteTransaction, Protocol):
+    """A transaction on prices and exchange rates."""
 
     def change(self, statement: PriceStatement, label: RevisionLabel) -> PricesWritten:
         """Let a price hold from its time on."""
@@ -163,18 +179,6 @@ class CatalogTransaction(Protocol):
 
     def put_rates(self, rates: Sequence[FxRateStatement], label: RevisionLabel) -> RatesWritten:
         """Let these be the rates of their source, pair and day."""
-        ...
-
-    def remembered(self, slot: IdempotencySlot) -> RememberedAnswer | None:
-        """Return what was answered to this write in the last 24 hours."""
-        ...
-
-    def remember(self, slot: IdempotencySlot, answer: StoredAnswer) -> None:
-        """Keep an answer with the write that it tells of."""
-        ...
-
-    def audit(self, entry: AuditEntry) -> None:
-        """Keep who did what, with the write."""
         ...
 
 

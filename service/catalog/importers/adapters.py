@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from service.catalog.importers import gpuhunt, litellm, openrouter, own_files, skypilot
+from service.catalog.importers import genai_prices, gpuhunt, litellm, openrouter, own_files, skypilot
 from service.catalog.importers.reading import Adapter
 
 ADAPTERS: Final[Mapping[str, Adapter]] = {
     adapter.name: adapter
     for adapter in (
+        genai_prices.ADAPTER,
         litellm.ADAPTER,
         openrouter.ADAPTER,
         skypilot.ADAPTER,
@@ -17,4 +18,3 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
         own_files.CSV_ADAPTER,
     )
 }
-"""All but ``genai-prices``, which is an installed package and not a file."""

@@ -85,8 +85,14 @@ class Fetcher:
             parts.append(part)
         return b"".join(parts)
 
-    def _check(self, url: str) -> None:
-        """Refuse an address that is not HTTPS on a known host with public addresses only."""
+    def check_address(self, url: str) -> str:
+        """Return the host of an address; asks nobody.
+
+        Raises
+        ------
+        SourceError
+            Where it is not HTTPS on a known host.
+        """
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -99,6 +105,11 @@ class Fetcher:
             raise SourceError(
                 f"{host[:200]!r} is none of the hosts that are asked: {', '.join(sorted(self.hosts))}."
             )
+        return host
+
+    def _check(self, url: str) -> None:
+        """Refuse an address that is not HTTPS on a known host with public addresses only."""
+        host = self.check_address(url)
         try:
             addresses = list(self.resolver(host))
         except OSError as error:

@@ -40,6 +40,7 @@ from service.catalog.drafts import ImportBatch, ListPriceDraft, RejectedDraft
 from service.catalog.importers._genai_bands import band_axis, band_starts, rates_by_band, tier_starts
 from service.catalog.importers._genai_timeline import Span, base_spans, variant_spans
 from service.catalog.importers._genai_units import Unit, units_by_price_key
+from service.catalog.importers.reading import Adapter, ReadContext, SourceError
 
 SOURCE = "genai-prices"
 CURRENCY = "USD"
@@ -109,6 +110,23 @@ def read_genai_prices(released_on: date | None = None) -> GenaiPricesReading:
             f"first day; pass released_on or add it to RELEASED_ON (known: {', '.join(RELEASED_ON)})."
         )
     return convert(package_providers, unit_data, day, _package_digest(installed))
+
+
+def read_package(_content: bytes, _context: ReadContext) -> ImportBatch:
+    """Read the installed package as an adapter reads a file.
+
+    Raises
+    ------
+    SourceError
+        Where the day of the package's release is not recorded.
+    """
+    try:
+        return read_genai_prices().batch
+    except LookupError as error:
+        raise SourceError(str(error.args[0])) from error
+
+
+ADAPTER = Adapter(SOURCE, read_package, SOURCE, complete=True, packaged=True)
 
 
 def convert(

@@ -3,30 +3,21 @@
 What comes back is JSON text, read into drafts here: the child's word is data, never code.
 """
 
-import json
 import multiprocessing
 import resource
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
-from service.application.ports import Price
-from service.billing.selectors import selector_from_mapping
-from service.catalog.drafts import (
-    Draft,
-    GpuPriceDraft,
-    ImportBatch,
-    ListPriceDraft,
-    PriceDraft,
-    RejectedDraft,
-)
+from service.catalog.batch_text import batch_from_text, batch_to_text
+from service.catalog.drafts import ImportBatch
 from service.catalog.importers.adapters import ADAPTERS
 from service.catalog.importers.reading import ReadContext, SourceError
 
 _MEBIBYTE: Final = 2**20
 _MAX_ANSWER_BYTES: Final = 512 * _MEBIBYTE
+_READ, _REFUSED = b"+", b"-"
+"""First byte of the child's answer: a batch follows, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,7 @@ def parse_apart(
     try:
         if not receiver.poll(limits.seconds):
             raise SourceError(f"Reading the source took longer than {limits.seconds} seconds.")
-        answer = json.loads(receiver.recv_bytes(_MAX_ANSWER_BYTES), parse_float=Decimal)
+        answer = receiver.recv_bytes(_MAX_ANSWER_BYTES)
     except (EOFError, OSError) as error:
         raise SourceError(
             "Reading the source ended without an answer; it needs more time or memory than is admitted "
@@ -70,9 +61,12 @@ def parse_apart(
         receiver.close()
         child.kill()
         child.join()
-    if "error" in answer:
-        raise SourceError(str(answer["error"]))
-    return _batch_from(answer, context)
+    if answer[:1] != _READ:
+        raise SourceError(answer[1:].decode())
+    batch = batch_from_text(answer[1:])
+    if ADAPTERS[adapter].packaged:
+        return batch
+    return replace(batch, observed_at=context.observed_at, content_digest=context.content_digest)
 
 
 def _work(
@@ -82,53 +76,10 @@ def _work(
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     try:
-        answer = _batch_values(ADAPTERS[adapter].read(content, context))
+        answer = _READ + batch_to_text(ADAPTERS[adapter].read(content, context)).encode()
     except SourceError as error:
-        answer = {"error": str(error)}
+        answer = _REFUSED + str(error).encode(errors="replace")
     except MemoryError:
-        answer = {"error": f"Reading the source needs more than {limits.memory_bytes // _MEBIBYTE} MiB."}
-    sender.send_bytes(json.dumps(answer, default=_plain).encode())
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _batch_values(batch: ImportBatch) -> dict[str, Any]:
-    return {
-        "name": batch.name,
-        "drafts": [_draft_values(draft) for draft in batch.drafts],
-        "rejected": [[rejected.origin, rejected.reason] for rejected in batch.rejected],
-        "complete": sorted(batch.complete_sources),
-    }
-
-
-def _draft_values(draft: Draft) -> dict[str, Any]:
-    values = asdict(draft)
-    if isinstance(draft, ListPriceDraft):
-        values["selector"] = {name: item for name, item in values["selector"].items() if item is not None}
-    return values
-
-
-def _batch_from(answer: dict[str, Any], context: ReadContext) -> ImportBatch:
-    return ImportBatch(
-        name=answer["name"],
-        observed_at=context.observed_at,
-        content_digest=context.content_digest,
-        drafts=tuple(_draft_from(values) for values in answer["drafts"]),
-        rejected=tuple(RejectedDraft(origin, reason) for origin, reason in answer["rejected"]),
-        complete_sources=frozenset(answer["complete"]),
-    )
-
-
-def _draft_from(values: dict[str, Any]) -> PriceDraft:
-    price = values.pop("price")
-    known = {
-        **values,
-        "price": Price(**{**price, "amount": Decimal(price["amount"])}),
-        "valid_from": datetime.fromisoformat(values["valid_from"]),
-        "valid_to": None if values["valid_to"] is None else datetime.fromisoformat(values["valid_to"]),
-    }
-    if "selector" in known:
-        return ListPriceDraft(**{**known, "selector": selector_from_mapping(known["selector"])})
-    return GpuPriceDraft(**known)
+        needs = f"Reading the source needs more than {limits.memory_bytes // _MEBIBYTE} MiB."
+        answer = _REFUSED + needs.encode()
+    sender.send_bytes(answer)

@@ -56,6 +56,8 @@ class Adapter:
     complete: bool = False
     """Whether one reading has all rows of the source, so that absence means withdrawal."""
     needs_provider: bool = False
+    packaged: bool = False
+    """Whether it is an installed package, so that there are no bytes to hand over."""
 
 
 Row = PriceDraft | RejectedDraft
