@@ -9,14 +9,23 @@ Run it from the repository: ``python -m benchmarks.engine_speed``.
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from service.application.deployment import Deployment, deploy
+from service.application.estimate import Estimator, split_of
 from service.application.ports import CatalogSnapshot
-from service.application.requests import EstimateRequest, FormatsRequest, LayoutRequest
+from service.application.requests import (
+    EstimateRequest,
+    FormatsRequest,
+    LayoutRequest,
+    UncertaintyRequest,
+)
+from service.application.uncertainty import uncertainty_of
 from service.bootstrap import migrate, read_snapshot, seed
 from service.engine.attribution import Subject, attribute
 from service.engine.batching import steady_state
@@ -27,6 +36,7 @@ from service.engine.workload import make_mix, reduce_mix
 from service.settings import Settings
 
 ROUNDS, REPEATS = 7, 200
+INTERVAL_REPEATS = 20
 BATCHES = 48
 LIMITS = Limits(max_ttft_seconds=5.0, max_tpot_seconds=0.05)
 
@@ -45,6 +55,10 @@ def main() -> None:
         solved = _best(partial(_solved, place), REPEATS)
         print(f"{f'{model}: one scenario, B given':58}{given * 1e3:11.3f} ms{'<= 0.3 ms':>12}")
         print(f"{f'{model}: operating point solved':58}{solved * 1e3:11.3f} ms{'<= 1 ms':>12}")
+        for samples in (256, 4096):
+            taken = _intervals(snapshot, (model, accelerator), samples)
+            target = "<= 20 ms" if samples == 256 else ""
+            print(f"{f'{model}: intervals by {samples} samples, CPU':58}{taken * 1e3:11.3f} ms{target:>12}")
     places = [_deployment(snapshot, "llama-3.1-70b", "h100-sxm", tp) for tp in (2, 4, 8)]
     prompts = np.linspace(500, 16_000, 20)
     points = len(places) * len(prompts) * BATCHES
@@ -86,6 +100,21 @@ def _solved(place: Deployment) -> None:
     load = make_load(place.table, moments)
     found = solve_cheapest(Replica(place.table, load, place.policy), LIMITS)
     attribute(Subject(place.table, load, moments, found.state))
+
+
+def _intervals(snapshot: CatalogSnapshot, names: tuple[str, str], samples: int) -> float:
+    """Return the CPU seconds that intervals add to an estimate."""
+    model, accelerator = names
+    plain = EstimateRequest(accelerator=accelerator, model=model, layout=LayoutRequest(tp=8))
+    asked = replace(plain, uncertainty=UncertaintyRequest(samples=samples))
+    estimator, now = Estimator(), datetime.now(UTC)
+    split = split_of(estimator.solve(plain, snapshot, now), "shapley")[0]
+    solution = estimator.solve(asked, snapshot, now)
+    uncertainty_of(solution, split, snapshot)
+    start = time.process_time()
+    for _ in range(INTERVAL_REPEATS):
+        uncertainty_of(solution, split, snapshot)
+    return (time.process_time() - start) / INTERVAL_REPEATS
 
 
 def _sweep(places: list[Deployment], prompts: Array) -> None:

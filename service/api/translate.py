@@ -28,6 +28,7 @@ from service.application.requests import (
     PriceRequest,
     SampleRequest,
     ServingRequest,
+    UncertaintyRequest,
     WorkloadClass,
 )
 
@@ -90,6 +91,7 @@ def estimate_request(body: EstimateBody, snapshot: CatalogSnapshot) -> EstimateR
         if body.load_profile is None
         else dataclass_of(LoadProfileRequest, body.load_profile),
         utilisation_range=None if body.utilisation_range is None else tuple(body.utilisation_range),
+        uncertainty=None if body.uncertainty is None else dataclass_of(UncertaintyRequest, body.uncertainty),
         defaulted=(*(body.defaulted or ()), *unnamed),
     )
 

@@ -19,6 +19,7 @@ from service.application.cost_answers import (
 )
 from service.application.energy_answers import EnergyUse
 from service.application.requests import EstimateRequest
+from service.application.uncertainty_answers import Uncertainty
 
 TokenKind = Literal["uncached_input", "cached_input", "output"]
 
@@ -244,3 +245,5 @@ class EstimateAnswer:
     """All rules side by side where ``include`` asks for ``splits``."""
     resource_prices: ResourcePrices | None = None
     """Where ``include`` asks for ``resource_prices``."""
+    uncertainty: Uncertainty | None = None
+    """Intervals of the headline figures where `uncertainty` asks for them."""

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
 import orjson
 
@@ -35,16 +34,17 @@ from service.application.rate_rows import (
 )
 from service.application.requests import EstimateRequest, OperatingPointRequest
 from service.application.resolve import Resolved, resolve
+from service.application.solution import Solution as Solution
 from service.application.splits import (
     marginal_detail,
     marginal_of,
     resource_prices_of,
     splits_side_by_side,
 )
+from service.application.uncertainty import uncertainty_of
 from service.application.views import bounds_of, latency_of, mean_use, memory_of, operators_of
-from service.economics.bases import Fleet, HourlyCost
-from service.economics.rates import Bill, bill
-from service.engine.attribution import Attribution, Subject, attribute, phase_increments
+from service.economics.rates import bill
+from service.engine.attribution import Subject, attribute, phase_increments
 from service.engine.load import make_load
 from service.engine.operating_point import (
     Limits,
@@ -57,29 +57,10 @@ from service.engine.operating_point import (
 )
 from service.engine.units import SECONDS_PER_HOUR
 from service.engine.version import ENGINE_VERSION
-from service.engine.workload import Moments, reduce_mix
+from service.engine.workload import reduce_mix
 
 KEPT_LISTINGS = 256
-EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1", "E1-E3")
-
-
-@dataclass(frozen=True)
-class Solution:
-    """A resolved request with its steady state and split."""
-
-    resolved: Resolved
-    moments: Moments
-    solved: Solved
-    subject: Subject
-    attribution: Attribution
-    utilisation: float
-    replicas: int
-    bill: Bill
-    hourly: Decimal
-    """Cost of a paid accelerator-hour."""
-    hours: Mapping[str, HourlyCost]
-    """The same by basis, working and waiting."""
-    fleet: Fleet | None
+EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1", "E1-E3", "U1-U6")
 
 
 class Estimator:
@@ -253,6 +234,7 @@ def _answer(
         resource_prices=resource_prices_of(resolved, solution.solved, solution.subject, solution.bill)
         if "resource_prices" in include
         else None,
+        uncertainty=uncertainty_of(solution, split, snapshot),
     )
 
 
@@ -371,6 +353,7 @@ def digest_of(resolved: Resolved) -> str:
         request.costs,
         request.load_profile,
         request.utilisation_range,
+        *(() if request.uncertainty is None else (request.uncertainty,)),
         resolved.deployment.content,
         ENGINE_VERSION,
         str(resolved.price.amount),

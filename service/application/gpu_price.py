@@ -9,7 +9,7 @@ from decimal import Decimal
 from service.application.errors import InvalidRequestError, NoPriceError
 from service.application.kept import Kept
 from service.application.ports import CatalogSnapshot, GpuPriceRecord
-from service.application.requests import PriceRequest
+from service.application.requests import EstimateRequest, PriceRequest
 
 PREFERRED_COMMITMENTS = ("on_demand", "rental", "reserved_1y", "reserved_3y", "owned", "spot")
 """Where no commitment is asked for, the first of these that has a row."""
@@ -104,6 +104,24 @@ def choose_gpu_price(
     names = ("basis", "currency", "provider", "region", "commitment", "gpus_per_instance", "source")
     defaulted = tuple(f"price.{name}" for name in names if getattr(asked, name) is None)
     return ChosenPrice(row.price.amount, row.price.currency, row, request, defaulted)
+
+
+def price_candidates(
+    snapshot: CatalogSnapshot, request: EstimateRequest, row: GpuPriceRecord
+) -> list[GpuPriceRecord]:
+    """Return the rows that a resolved request leaves open, the chosen one among them.
+
+    What the caller named is kept, what was chosen for him may be any; currency and commitment stay.
+    """
+    named = request.price or PriceRequest()
+    kept = {
+        name: getattr(named, name)
+        for name in ("provider", "region", "gpus_per_instance", "source")
+        if f"price.{name}" not in request.defaulted
+    }
+    asked = PriceRequest(currency=row.price.currency, commitment=row.commitment, **kept)
+    rows = snapshot.gpu_prices(row.accelerator, request.as_of, request.known_at)
+    return _narrow(rows, asked, row.accelerator)
 
 
 def _own(asked: PriceRequest) -> ChosenPrice:

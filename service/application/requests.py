@@ -114,6 +114,19 @@ class PriceRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class UncertaintyRequest:
+    """Intervals beside the figures of an estimate."""
+
+    samples: int | None = None
+    """Evaluations of the operating point, 16 to 4 096."""
+    seed: int | None = None
+    """The same seed gives the same intervals."""
+    utilisation_low: float | None = None
+    utilisation_high: float | None = None
+    """Utilisation lies evenly between the two."""
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateRequest:
     """One estimate. ``model`` and ``accelerator`` alone are enough."""
 
@@ -146,5 +159,7 @@ class EstimateRequest:
     load_profile: LoadProfileRequest | None = None
     utilisation_range: tuple[float, ...] | None = None
     """Further utilisations at which cost bases are stated."""
+    uncertainty: UncertaintyRequest | None = None
+    """Intervals of the headline figures, where asked for."""
     defaulted: tuple[str, ...] = ()
     """Dotted paths that an earlier answer chose; carried through so that ``resolved`` can be posted back."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.application.bases import resolve_profile, resolve_terms
 from service.application.deployment import Deployment
-from service.application.errors import InvalidRequestError
+from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.gpu_price import ChosenPrice, GpuPriceChooser
 from service.application.mix import mix_of
 from service.application.ports import CatalogSnapshot
@@ -21,12 +21,18 @@ from service.application.requests import (
     EstimateRequest,
     OperatingPointRequest,
     PriceRequest,
+    UncertaintyRequest,
     WorkloadClass,
 )
 from service.engine.workload import Mix
 
 DEFAULT_WORKLOAD: Final = (WorkloadClass(name="default", weight=1.0, input_tokens=4096, output_tokens=512),)
 DEFAULT_UTILISATION: Final = 0.5
+UTILISATION_AROUND_DEFAULT: Final = 0.2
+"""Where utilisation is a default, intervals let it lie so far below and above."""
+DEFAULT_SAMPLES: Final = 256
+LEAST_SAMPLES: Final = 16
+MOST_SAMPLES: Final = 4_096
 DEFAULT_MAX_TPOT_SECONDS: Final = 0.05
 DEFAULT_MAX_TTFT_SECONDS: Final = 5.0
 
@@ -65,7 +71,10 @@ def resolve(
     profile, profile_defaults = resolve_profile(request.load_profile)
     workload = request.workload if request.workload is not None else DEFAULT_WORKLOAD
     mix, names = mix_of(workload, deployment.work)
+    utilisation = _utilisation(request, point)
+    uncertainty, uncertainty_defaults = _uncertainty(request, utilisation)
     nested = (
+        *uncertainty_defaults,
         *deployment.defaulted,
         *point_defaults,
         *price.defaulted,
@@ -81,7 +90,7 @@ def resolve(
         formats=deployment.formats_request,
         workload=workload,
         operating_point=point,
-        utilisation=_utilisation(request, point),
+        utilisation=utilisation,
         price=price.request,
         split=request.split or "shapley",
         kv_view=request.kv_view or "by_pass",
@@ -93,6 +102,7 @@ def resolve(
         costs=costs,
         load_profile=profile,
         utilisation_range=_utilisation_range(request.utilisation_range),
+        uncertainty=uncertainty,
         defaulted=_defaulted(request, point, nested),
     )
     return Resolved(filled, point, deployment, mix, names, price)
@@ -218,3 +228,59 @@ def _utilisation(request: EstimateRequest, point: OperatingPointRequest) -> floa
             accepted={"above": 0, "at_most": 1},
         )
     return asked
+
+
+def _uncertainty(
+    request: EstimateRequest, utilisation: float | None
+) -> tuple[UncertaintyRequest | None, list[str]]:
+    """Fill in what intervals are wanted; return it and the paths of what was chosen."""
+    asked = request.uncertainty
+    if asked is None:
+        return None, []
+    samples = DEFAULT_SAMPLES if asked.samples is None else asked.samples
+    if samples > MOST_SAMPLES:
+        raise LimitExceededError(
+            f"uncertainty.samples is {samples}; at most {MOST_SAMPLES} are drawn.",
+            field="uncertainty.samples",
+            accepted={"maximum": MOST_SAMPLES},
+        )
+    if samples < LEAST_SAMPLES:
+        raise InvalidRequestError(
+            f"uncertainty.samples is {samples}; fewer than {LEAST_SAMPLES} give no P10.",
+            field="uncertainty.samples",
+            accepted={"minimum": LEAST_SAMPLES},
+        )
+    low, high = _utilisation_between(request, asked, utilisation)
+    filled = UncertaintyRequest(samples, asked.seed or 0, low, high)
+    names = ("samples", "seed", "utilisation_low", "utilisation_high")
+    chosen = [name for name in names if getattr(asked, name) is None and getattr(filled, name) is not None]
+    return filled, [f"uncertainty.{name}" for name in chosen]
+
+
+def _utilisation_between(
+    request: EstimateRequest, asked: UncertaintyRequest, utilisation: float | None
+) -> tuple[float | None, float | None]:
+    given = (asked.utilisation_low, asked.utilisation_high)
+    if utilisation is None:
+        if given != (None, None):
+            raise InvalidRequestError(
+                "uncertainty.utilisation_low and utilisation_high have no meaning where utilisation follows "
+                "from arrivals or a load profile; leave them out.",
+                field="uncertainty.utilisation_low"
+                if given[0] is not None
+                else "uncertainty.utilisation_high",
+                code="utilisation-is-an-output",
+            )
+        return given
+    around = UTILISATION_AROUND_DEFAULT if request.utilisation is None else 0.0
+    ends = request.utilisation_range or (utilisation - around, utilisation + around)
+    low = min(ends) if given[0] is None else given[0]
+    high = max(ends) if given[1] is None else given[1]
+    if not 0 < low <= high <= 1:
+        raise InvalidRequestError(
+            f"uncertainty has utilisation between {low:g} and {high:g}; it must lie above 0 and at most 1, "
+            "the lower end first.",
+            field="uncertainty.utilisation_low",
+            accepted={"above": 0, "at_most": 1},
+        )
+    return low, high

@@ -33,6 +33,9 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
     _merge_operating_point(body, _operating_point(options))
     _merge(body, "price", _price(options))
     _set_workload(body, options)
+    if options.uncertainty or options.samples is not None or options.seed is not None:
+        body.setdefault("uncertainty", {})
+        _merge(body, "uncertainty", {"samples": options.samples, "seed": options.seed})
     return body
 
 

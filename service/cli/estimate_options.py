@@ -91,6 +91,12 @@ class EstimateOptions:
         Literal["by_pass", "by_cause"] | None, typer.Option(help="Who pays for a read of the KV cache.")
     ] = None
 
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Print P10, P50 and P90 of the headline figures.")
+    ] = False
+    samples: Annotated[int | None, typer.Option(help="Samples behind them; 256 where left out.")] = None
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same intervals.")] = None
+
     calibration: Annotated[str | None, typer.Option(help="Name of a calibration set.")] = None
     as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Prices valid at this day or time.")] = (
         None

@@ -38,6 +38,7 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
     yield _rates_by_class(answer)
     yield _energy(answer)
     yield "Steady state of one replica\n" + pairs(_state(answer))
+    yield _uncertainty(answer)
     yield "What limits a step\n" + table(
         ("step", "bound by", "time", "FLOP/byte", "ridge", "MFU", "MBU"),
         [_bound_row(bound) for bound in answer.bounds],
@@ -135,6 +136,29 @@ def _energy(answer: EstimateAnswer) -> str:
             f"joules a request: {parts}",
         ]
     )
+
+
+def _uncertainty(answer: EstimateAnswer) -> str:
+    """Return the intervals of the headline figures, one a line."""
+    found = answer.uncertainty
+    if found is None:
+        return ""
+    rows = [
+        (name, figure(item.p10), figure(item.p50), figure(item.p90)) for name, item in found.figures.items()
+    ]
+    price = f"{found.price.currency} {figure(found.price.lowest)} to {figure(found.price.highest)} per hour"
+    lines = [
+        f"How sure ({found.samples} samples, seed {found.seed}; calibration {found.calibration_level})",
+        table(("figure", "P10", "P50", "P90"), rows),
+        f"spread of ln: TPOT {figure(found.tpot_log_spread, 3)}, TTFT {figure(found.ttft_log_spread, 3)}, "
+        f"power {figure(found.power_log_spread, 3)}; price {price} over {found.price.rows} rows",
+    ]
+    if found.utilisation_low is not None:
+        ends = f"{percent(found.utilisation_low)} to {percent(found.utilisation_high)}"
+        lines.append(f"utilisation {ends}")
+    if found.overloaded_share > 0:
+        lines.append(f"{percent(found.overloaded_share)} of the samples cannot serve these arrivals")
+    return "\n".join(lines)
 
 
 def _kind(rate: Rate) -> str:

@@ -201,9 +201,8 @@ def batch_axis(highest: float, prefill_bound: bool) -> Array:
     return 1.0 + np.concatenate(([0.0], inner, edge))
 
 
-def _axis(replica: Replica) -> tuple[MemoryPlan, Array, str]:
-    """Memory plan, axis, and the name of what ends the axis."""
-    memory = plan_memory(replica.table, replica.load, replica.policy)
+def batch_limit(replica: Replica, memory: MemoryPlan) -> tuple[float, str]:
+    """Return the most sequences that a replica decodes together, and what sets it."""
     layout = replica.table.layout
     ends = {
         "memory": memory.max_batch,
@@ -211,7 +210,14 @@ def _axis(replica: Replica) -> tuple[MemoryPlan, Array, str]:
         "prefill": prefill_limit(replica.table, replica.load, replica.policy),
     }
     edge = min(ends, key=lambda name: ends[name])
-    return memory, batch_axis(max(ends[edge], 1.0), edge == "prefill"), edge
+    return max(ends[edge], 1.0), edge
+
+
+def _axis(replica: Replica) -> tuple[MemoryPlan, Array, str]:
+    """Memory plan, axis, and the name of what ends the axis."""
+    memory = plan_memory(replica.table, replica.load, replica.policy)
+    most, edge = batch_limit(replica, memory)
+    return memory, batch_axis(most, edge == "prefill"), edge
 
 
 def _at(replica: Replica, seen: float, population: Population) -> SteadyState:

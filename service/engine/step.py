@@ -78,6 +78,10 @@ def step_times(coefficients: StepCoefficients, step: StepLoad) -> StepTimes:
     if coefficients.experts is not None:
         group = step.group + coefficients.drafts_per_decode * step.decode
         compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, group)
+    if coefficients.scale is not None:
+        rounds = (len(compute), -1, coefficients.scale.shape[2])
+        compute = (compute.reshape(rounds) * coefficients.scale[0][:, None]).reshape(compute.shape)
+        memory = (memory.reshape(rounds) * coefficients.scale[1][:, None]).reshape(memory.shape)
     return StepTimes(compute, memory, np.maximum(compute, memory))
 
 

@@ -119,3 +119,6 @@ class StepCoefficients:
     mean_uncached: float
     drafts_per_decode: float = 0.0
     """Drafted tokens that each sequence on the rank adds to the expert-parallel group."""
+    scale: Array | None = None
+    """Factors on compute and memory seconds by sample, shape (2, 9, N); steps are then a whole number of
+    rounds over the samples."""

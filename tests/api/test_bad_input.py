@@ -51,6 +51,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({**GOOD, "workload": {"classes": []}}, "out-of-range", "workload.classes"),
     ({**GOOD, "workload": {}}, "missing-field", "workload.classes"),
     ({**GOOD, "workload": {"classes": [ONE] * 257}}, "limit-exceeded", "workload.classes"),
+    ({**GOOD, "uncertainty": {"samples": 4097}}, "limit-exceeded", "uncertainty.samples"),
+    ({**GOOD, "uncertainty": {"seed": 2**53}}, "limit-exceeded", "uncertainty.seed"),
     (_class(input_tokens=-1), "out-of-range", "workload.classes.0.input_tokens"),
     (_class(output_tokens=0), "out-of-range", "workload.classes.0.output_tokens"),
     (_class(input_tokens=2**53), "limit-exceeded", "workload.classes.0.input_tokens"),

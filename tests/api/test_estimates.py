@@ -40,6 +40,7 @@ EVERYTHING: dict[str, Any] = {
         "statistic": "p95",
     },
     "utilisation": 0.123456789012345,
+    "uncertainty": {"samples": 64, "seed": 3, "utilisation_low": 0.1, "utilisation_high": 0.9},
     "price": {"basis": "rental", "amount": "2.4900", "currency": "EUR"},
     "split": "phase",
     "kv_view": "by_cause",

@@ -51,6 +51,12 @@ def test_gpus_leave_tensor_parallelism_what_the_other_axes_do_not_take(
     assert make_body(**options)["layout"] == layout
 
 
+def test_intervals_are_asked_for_by_a_flag_or_by_what_belongs_to_them() -> None:
+    assert "uncertainty" not in make_body(accelerator="h100")
+    assert make_body(uncertainty=True)["uncertainty"] == {}
+    assert make_body(samples=64, seed=7)["uncertainty"] == {"samples": 64, "seed": 7}
+
+
 @pytest.mark.parametrize("options", [{"gpus": 8, "tp": 4}, {"gpus": 8, "pp": 3}, {"gpus": 0}, {"gpus": -8}])
 def test_gpus_that_do_not_match_the_layout_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError) as caught:

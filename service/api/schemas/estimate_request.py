@@ -207,6 +207,22 @@ class PriceBody(BaseModel):
         return self
 
 
+class UncertaintyBody(BaseModel):
+    """Intervals beside the figures: P10, P50 and P90 from calibration residuals, prices and utilisation."""
+
+    model_config = REQUEST_CONFIG
+
+    samples: Annotated[int, Field(ge=16, le=MAX_SAMPLES)] | None = None
+    """Evaluations of the operating point; 256 where left out."""
+    seed: CountOrZero | None = None
+    """The same seed gives the same intervals; 0 where left out."""
+    utilisation_low: PositiveShare | None = None
+    """Utilisation lies evenly between this and `utilisation_high`. Left out: the ends of
+    `utilisation_range`, else `utilisation` itself, else 0.3 to 0.7."""
+    utilisation_high: PositiveShare | None = None
+    """The other end."""
+
+
 class EstimateBody(BaseModel):
     """One estimate. `model` and `accelerator` alone are enough; the answer's `resolved` names the rest."""
 
@@ -252,6 +268,8 @@ class EstimateBody(BaseModel):
     """A day of arrivals; utilisation then follows and may not be given."""
     utilisation_range: Annotated[list[PositiveShare], Field(min_length=1, max_length=16)] | None = None
     """Further utilisations at which cost bases are stated."""
+    uncertainty: UncertaintyBody | None = None
+    """Intervals of the headline figures; left out, none are computed."""
     defaulted: Annotated[list[Name], Field(max_length=MAX_DEFAULTED)] | None = None
     """Paths that an earlier answer chose; carried through so that `resolved` can be posted back."""
 
