@@ -18,6 +18,7 @@ from service.application.cost_answers import (
     SplitRates,
 )
 from service.application.energy_answers import EnergyUse
+from service.application.evidence_answers import Evidence
 from service.application.requests import EstimateRequest
 from service.application.uncertainty_answers import Uncertainty
 
@@ -232,6 +233,7 @@ class EstimateAnswer:
     list_prices: tuple[ListPriceComparison, ...]
     explanation: tuple[str, ...]
     warnings: tuple[str, ...]
+    evidence: Evidence
     provenance: Provenance
     resolved: EstimateRequest
     digest: str

@@ -1,16 +1,14 @@
 """Joules of an estimate: per token by the rule that splits time, and what stands around the accelerators."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-
+from service.application.answers import Rate
 from service.application.cost_requests import CostTermsRequest
 from service.application.energy_answers import EnergyUse
-from service.application.rate_rows import KIND_NAMES, Split
-from service.engine.attribution import OUTPUT, Subject, busy_seconds
+from service.application.solution import Solution
+from service.engine.attribution import OUTPUT, busy_seconds
 from service.engine.energy import (
     Energy,
-    PowerTraits,
     Surroundings,
     energy_of,
     energy_shares,
@@ -19,53 +17,43 @@ from service.engine.energy import (
     surroundings_of,
     traits_of,
 )
-from service.engine.spans import Array
-from service.engine.types import Accelerator, Calibration
+from service.engine.types import Accelerator
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """An operating point with what its steps draw."""
-
-    energy: Energy
-    relative_power: tuple[Array, Array]
-    """Of decode-only and of mixed steps over their mean by busy time."""
-    around: Surroundings
-    traits: PowerTraits
-
-
-def drawn_at(
-    subject: Subject,
-    machine: tuple[Accelerator, Calibration],
-    paid_share: float,
-    terms: CostTermsRequest | None,
-) -> Drawn:
-    """Return what a request draws.
+def energy_use(solution: Solution, rates: Sequence[Rate]) -> EnergyUse:
+    """Return the joules of an estimate.
 
     Parameters
     ----------
-    subject
+    solution
         The operating point.
-    machine
-        The accelerator and the calibration in force.
-    paid_share
-        Share of paid time in which the replica works; 0 where that follows from the arrivals.
-    terms
-        Host power and facility of the caller, in place of the defaults.
+    rates
+        Of the mix, by kind, under the rule of the estimate: their shares of the bill are shares of time.
     """
-    accelerator, calibration = machine
-    traits = traits_of(accelerator, calibration)
-    decode = step_power(accelerator, traits, subject.state.decode)
-    mixed = step_power(accelerator, traits, subject.state.mixed)
-    plain_seconds, mixed_seconds = busy_seconds(subject)
-    busy = plain_seconds + mixed_seconds
-    mean = mean_power(decode, mixed, mixed_seconds / busy)
-    between = 1.0 / float(subject.state.requests_per_second[0])
-    seconds = (between, between / paid_share) if paid_share > 0 else (min(busy, between), between)
-    around = surroundings_with(accelerator, terms)
-    accelerators = subject.table.layout.accelerators
-    energy = energy_of(accelerators, mean, accelerator, seconds, around)
-    return Drawn(energy, (decode / mean, mixed / mean), around, traits)
+    deployment = solution.resolved.deployment
+    accelerator = deployment.accelerator.spec
+    traits = traits_of(accelerator, deployment.calibration)
+    decode, mixed = step_power(accelerator, traits, solution.subject.state.steps).tolist()
+    mean = mean_power(decode, mixed, solution.attribution.mixed_time_share)
+    around = surroundings_with(accelerator, solution.resolved.request.costs)
+    energy = energy_of(deployment.layout.accelerators, mean, accelerator, _seconds(solution), around)
+    power = (decode / mean, mixed / mean)
+    per_token: dict[str, float] = {
+        rate.kind: energy.working * _share(solution, rate, place, power) for place, rate in enumerate(rates)
+    }
+    facility = energy.total / energy.working
+    return EnergyUse(
+        joules_per_token=per_token,
+        facility_joules_per_token={kind: joules * facility for kind, joules in per_token.items()},
+        joules_per_request=_parts(energy),
+        sum_per_request=sum(rate.tokens_per_request * per_token[rate.kind] for rate in rates),
+        working_watts=energy.working_watts,
+        waiting_watts=accelerator.idle_power_watts,
+        host_watts=around.host_watts,
+        network_watts=around.network_watts,
+        power_usage_effectiveness=around.power_usage_effectiveness,
+        log_spread=traits.log_spread,
+    )
 
 
 def surroundings_with(accelerator: Accelerator, terms: CostTermsRequest | None) -> Surroundings:
@@ -80,51 +68,39 @@ def surroundings_with(accelerator: Accelerator, terms: CostTermsRequest | None) 
     )
 
 
-def energy_use(split: Split, rule: str, drawn: Drawn, accelerator: Accelerator) -> EnergyUse:
-    """Return the joules of a split bill."""
-    working = float(drawn.energy.working.item())
-    joules = working * energy_shares(time_by_kind(split, rule), drawn.relative_power)
-    tokens = np.add.reduce(split.tokens, axis=1)
-    # A first cached token is read by prefill alone, at that power.
-    limits = np.array([0.0, split.attribution.cached_limit_share * working, 0.0]) * drawn.relative_power[1]
-    there = tokens > 0
-    per_token = np.where(there, joules / np.where(there, tokens, 1.0), limits)
-    total = float(drawn.energy.total.item())
-    energy = drawn.energy
-    return EnergyUse(
-        joules_per_token=_by_kind(per_token),
-        facility_joules_per_token=_by_kind(per_token * (total / working)),
-        joules_per_request={
-            "working": working,
-            "waiting": float(energy.waiting.item()),
-            "host": float(energy.host.item()),
-            "network": float(energy.network.item()),
-            "cooling": float(energy.cooling.item()),
-            "total": total,
-        },
-        sum_per_request=float(per_token @ tokens),
-        working_watts=float(energy.working_watts[0]),
-        waiting_watts=accelerator.idle_power_watts,
-        host_watts=drawn.around.host_watts,
-        network_watts=drawn.around.network_watts,
-        power_usage_effectiveness=drawn.around.power_usage_effectiveness,
-        log_spread=drawn.traits.log_spread,
-    )
+def _seconds(solution: Solution) -> tuple[float, float]:
+    """Return the replica's seconds of one request: working, and paid for."""
+    between = 1.0 / float(solution.subject.state.requests_per_second[0])
+    if solution.resolved.point.kind != "arrival_rate":
+        return between, between / solution.utilisation
+    # Under given arrivals the replica waits for some of them.
+    return min(sum(busy_seconds(solution.subject)), between), between
 
 
-def time_by_kind(split: Split, rule: str) -> tuple[Array, Array]:
-    """Return shares of busy time by kind, (3,) each, in decode-only and in mixed steps, under a rule."""
-    paid = np.add.reduce(np.add.reduce(np.add.reduce(split.shares, axis=3), axis=2), axis=0)
-    plain = split.attribution.plain_by_kind
+def _share(solution: Solution, rate: Rate, place: int, power: tuple[float, float]) -> float:
+    """Return the share of a request's working joules that one token of a kind takes."""
+    split = solution.attribution
+    if rate.tokens_per_request <= 0:
+        # A first cached token is read by prefill alone, at that power.
+        return split.cached_limit_share * power[1] if rate.kind == "cached_input" else 0.0
+    paid = rate.cost_per_request / solution.bill.per_request
+    rule = solution.resolved.request.split
+    plain = float(split.plain_by_kind[place])
     if rule == "phase":
         # Input pays for chunks alone, and those are in mixed steps.
-        plain = np.zeros(len(KIND_NAMES))
-        plain[OUTPUT] = 1.0 - split.attribution.mixed_time_share
+        plain = 1.0 - split.mixed_time_share if place == OUTPUT else 0.0
     elif rule == "marginal":
-        shapley = np.add.reduce(split.attribution.shares, axis=(0, 2, 3))
-        plain = plain * np.where(shapley > 0, paid / np.where(shapley > 0, shapley, 1.0), 0.0)
-    return plain, paid - plain
+        shapley = float(split.shares[:, place].sum())
+        plain = plain * paid / shapley if shapley > 0 else 0.0
+    return energy_shares(plain, paid - plain, power) / rate.tokens_per_request
 
 
-def _by_kind(values: Array) -> dict[str, float]:
-    return dict(zip(KIND_NAMES, values.tolist(), strict=True))
+def _parts(energy: Energy[float]) -> dict[str, float]:
+    return {
+        "working": energy.working,
+        "waiting": energy.waiting,
+        "host": energy.host,
+        "network": energy.network,
+        "cooling": energy.cooling,
+        "total": energy.total,
+    }

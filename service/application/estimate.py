@@ -18,7 +18,9 @@ from service.application.bases import fleet_day, fleet_for
 from service.application.cost_answers import MarginalDetail
 from service.application.cost_lines import cost_bases, hourly_cost
 from service.application.deployment import Deployments
-from service.application.energy_use import drawn_at, energy_use
+from service.application.energy_use import energy_use
+from service.application.evidence import Asked, EvidenceFinder, sentence_of, warnings_of
+from service.application.evidence_answers import Evidence
 from service.application.explain import explain
 from service.application.gpu_price import GpuPriceChooser
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
@@ -70,6 +72,7 @@ class Estimator:
         self._deployments = Deployments()
         self._prices = GpuPriceChooser()
         self._finder = ListPriceFinder()
+        self._evidence = EvidenceFinder()
         self._prepared: dict[int, tuple[object, tuple[Prepared, ...]]] = {}
 
     def estimate(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
@@ -90,7 +93,8 @@ class Estimator:
             Everything a readable request can get wrong, infeasible included.
         """
         solution = self.solve(request, snapshot, now)
-        return _answer(solution, snapshot, now, self.listings(solution.resolved, snapshot))
+        evidence = self._evidence.find(snapshot, solution.resolved.deployment, _asked(solution))
+        return _answer(solution, snapshot, now, self.listings(solution.resolved, snapshot), evidence)
 
     def solve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Solution:
         """Resolve a request and solve its operating point, without the answer's prose and comparisons."""
@@ -175,7 +179,11 @@ def _solve_point(
 
 
 def _answer(
-    solution: Solution, snapshot: CatalogSnapshot, now: datetime, listings: tuple[Prepared, ...]
+    solution: Solution,
+    snapshot: CatalogSnapshot,
+    now: datetime,
+    listings: tuple[Prepared, ...],
+    evidence: Evidence,
 ) -> EstimateAnswer:
     resolved, state = solution.resolved, solution.solved.state
     deployment = resolved.deployment
@@ -190,9 +198,6 @@ def _answer(
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))
     fresh = rates[0].per_million_tokens
-    accelerator, open_loop = deployment.accelerator.spec, resolved.point.kind == "arrival_rate"
-    machine, paid_share = (accelerator, deployment.calibration), 0.0 if open_loop else solution.utilisation
-    drawn = drawn_at(solution.subject, machine, paid_share, resolved.request.costs)
     return EstimateAnswer(
         model=deployment.model_id,
         accelerator=deployment.accelerator.id,
@@ -211,15 +216,16 @@ def _answer(
         tpot_seconds=latency.tpot_seconds,
         latency=latency,
         throughput=_throughput(solution),
-        energy=energy_use(split, rule, drawn, accelerator),
+        energy=energy_use(solution, rates),
         bounds=bounds,
         mfu=mfu,
         mbu=mbu,
         memory=memory_of(solution.solved.memory),
         operators=operators_of(state),
         list_prices=compare_with_list(listings, cost),
-        explanation=explain(rates, bounds, point, latency),
-        warnings=deployment.warnings,
+        explanation=(*explain(rates, bounds, point, latency), sentence_of(evidence)),
+        warnings=(*deployment.warnings, *warnings_of(evidence, deployment)),
+        evidence=evidence,
         provenance=provenance_of(resolved, snapshot, now),
         resolved=resolved.request,
         digest=digest_of(resolved),
@@ -235,6 +241,17 @@ def _answer(
         if "resource_prices" in include
         else None,
         uncertainty=uncertainty_of(solution, split, snapshot),
+    )
+
+
+def _asked(solution: Solution) -> Asked:
+    """Return where an estimate stands among measured runs."""
+    moments = solution.moments
+    return Asked(
+        input_tokens=moments.mean_uncached + moments.mean_cached,
+        output_tokens=moments.mean_output,
+        concurrency_per_accelerator=solution.solved.concurrency
+        / solution.resolved.deployment.layout.accelerators,
     )
 
 

@@ -17,6 +17,7 @@ POINTS_PER_CELL: Final = 3
 _OTHER_FAMILY: Final = 2.0
 _OTHER_ENGINE: Final = 1.0
 _OTHER_FORMAT: Final = 1.0
+_OTHER_MODEL: Final = 0.25
 FAR: Final = 2.0
 """Beyond this distance an estimate is an extrapolation: a factor of about 50 in one length or in the load, or
 another family of accelerators."""
@@ -54,11 +55,17 @@ def distance(point: MeasuredPoint, like: MeasuredPoint) -> float:
     far = abs(log(point.input_tokens / max(like.input_tokens, 1.0)))
     far += abs(log(point.output_tokens / max(like.output_tokens, 1.0)))
     far += abs(log(point.concurrency_per_accelerator / max(like.concurrency_per_accelerator, 1e-6)))
-    far = far / 2.0
-    far += _OTHER_FAMILY * (point.family != like.family)
-    far += _OTHER_ENGINE * (point.engine != like.engine)
-    far += _OTHER_FORMAT * (point.weight_format != like.weight_format)
-    return far + (0.25 if point.model != like.model else 0.0)
+    scope = (like.family, like.engine, like.weight_format)
+    return far / 2.0 + fixed_distance(point, scope, point.model == like.model)
+
+
+def fixed_distance(point: MeasuredPoint, scope: tuple[str, str, str], same_model: bool) -> float:
+    """Return what another accelerator family, engine, weight format or model adds to a distance."""
+    family, engine, weight_format = scope
+    far = _OTHER_FAMILY * (point.family != family)
+    far += _OTHER_ENGINE * (point.engine != engine)
+    far += _OTHER_FORMAT * (point.weight_format != weight_format)
+    return far + (0.0 if same_model else _OTHER_MODEL)
 
 
 def _cell(case: Case) -> tuple[object, ...]:

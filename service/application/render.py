@@ -20,6 +20,7 @@ from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hi
 import numpy as np
 from numpy.typing import NDArray
 
+from service.application.ports import MeasuredPoint
 from service.application.requests import EstimateRequest
 
 JsonObject = dict[str, Any]
@@ -122,6 +123,16 @@ def _float(value: Any, _places: Places) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
+def _measured_point(point: MeasuredPoint) -> JsonObject:
+    """Render a measured point once: a catalog has a few hundred, and every estimate names some."""
+    places: Places = []
+    values: JsonObject = _converter_of_class(MeasuredPoint)(point, places)
+    for owner, key in places:
+        owner[key] = render_float(owner[key])
+    return values
+
+
 _SCALARS: Mapping[object, Converter] = {
     float: _float,
     int: _same,
@@ -134,6 +145,7 @@ _SCALARS: Mapping[object, Converter] = {
     datetime: lambda value, _: render_datetime(value),
     date: lambda value, _: render_date(value),
     EstimateRequest: lambda value, _: request_to_json_values(value),
+    MeasuredPoint: lambda value, _: _measured_point(value),
 }
 
 

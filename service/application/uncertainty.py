@@ -161,7 +161,7 @@ def _joules(point: Solution, drawn: _Drawn, power: tuple[PowerTraits, Array]) ->
         (drawn.sampled.working_seconds, drawn.paid_seconds),
         surroundings_with(spec, point.resolved.request.costs),
     )
-    joules = energy.working * energy_shares(drawn.shares, (decode / mean, mixed / mean))
+    joules = energy.working * energy_shares(*drawn.shares, (decode / mean, mixed / mean))
     figures = {
         f"energy.joules_per_token.{kind}": joules[place] / drawn.tokens[place]
         for place, kind in enumerate(KIND_NAMES)

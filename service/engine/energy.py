@@ -9,7 +9,7 @@ defaults below rest on published measurements and are wide.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class PowerTraits:
     """Standard deviation of ln(true / stated) of the power above idle."""
 
 
+Figure = TypeVar("Figure", float, Array)
 GENERAL: Final = PowerTraits()
 """Hopper's figures stand for families without their own: the best documented there is."""
 FAMILIES: Final[Mapping[str, PowerTraits]] = {
@@ -62,25 +63,21 @@ class Surroundings:
     power_usage_effectiveness: float
 
 
-@dataclass(frozen=True)
-class Energy:
-    """Joules of one request on a replica; scalars, or arrays of shape (N,) over samples."""
+@dataclass(frozen=True, slots=True)
+class Energy(Generic[Figure]):
+    """Joules of one request on a replica; floats, or arrays of shape (N,) over samples."""
 
-    working_watts: Array
+    working_watts: Figure
     """Mean of one accelerator while its replica works."""
-    working: Array
+    working: Figure
     """Of the accelerators while they work."""
-    waiting: Array
+    waiting: Figure
     """Of the accelerators while they are paid for and wait, at idle power."""
-    host: Array
-    network: Array
-    cooling: Array
+    host: Figure
+    network: Figure
+    cooling: Figure
     """What the facility draws beyond the equipment: (PUE - 1) times all above."""
-
-    @property
-    def total(self) -> Array:
-        """All parts together."""
-        return self.working + self.waiting + self.host + self.network + self.cooling
+    total: Figure
 
 
 def traits_of(accelerator: Accelerator, calibration: Calibration) -> PowerTraits:
@@ -135,18 +132,18 @@ def working_power(subject: Subject, accelerator: Accelerator, calibration: Calib
     return float(watts[0]) / (plain + mixed)
 
 
-def mean_power(decode: Array, mixed: Array, mixed_share: float | Array) -> Array:
+def mean_power(decode: Figure, mixed: Figure, mixed_share: Figure) -> Figure:
     """Return the mean of the two kinds of step by their share of busy time, watts."""
     return decode + mixed_share * (mixed - decode)
 
 
 def energy_of(
     accelerators: int,
-    working_watts: Array,
+    working_watts: Figure,
     accelerator: Accelerator,
-    seconds: tuple[float | Array, float | Array],
+    seconds: tuple[Figure, Figure],
     around: Surroundings,
-) -> Energy:
+) -> Energy[Figure]:
     """Return the joules of one request (equation E2).
 
     Parameters
@@ -163,25 +160,25 @@ def energy_of(
         What is drawn beside an accelerator.
     """
     working, paid = seconds
-    busy = np.asarray(accelerators * working_watts * working, dtype=np.float64)
-    waiting = np.asarray(accelerators * accelerator.idle_power_watts * (paid - working), dtype=np.float64)
-    host = np.asarray(accelerators * around.host_watts * paid, dtype=np.float64)
-    network = np.asarray(accelerators * around.network_watts * paid, dtype=np.float64)
-    cooling = (around.power_usage_effectiveness - 1.0) * (busy + waiting + host + network)
-    return Energy(working_watts, busy, waiting, host, network, cooling)
+    busy = accelerators * working_watts * working
+    waiting = accelerators * accelerator.idle_power_watts * (paid - working)
+    host = accelerators * around.host_watts * paid
+    network = accelerators * around.network_watts * paid
+    equipment = busy + waiting + host + network
+    cooling = (around.power_usage_effectiveness - 1.0) * equipment
+    return Energy(working_watts, busy, waiting, host, network, cooling, equipment + cooling)
 
 
-def energy_shares(by_kind: tuple[Array, Array], power: tuple[Array, Array]) -> Array:
-    """Return shares of a request's working joules by kind of token (equation E3).
+def energy_shares(plain: Figure, mixed: Figure, power: tuple[Figure, Figure]) -> Figure:
+    """Return the shares of a request's working joules that follow from shares of its time (equation E3).
 
     They sum to 1 where the shares of time do.
 
     Parameters
     ----------
-    by_kind
-        Shares of busy time by kind, (3,) or (3, N): in decode-only steps and in steps with a chunk.
+    plain, mixed
+        Shares of busy time in decode-only steps and in steps with a chunk, of one or more kinds of token.
     power
         Of the two kinds of step over the mean of both by busy time.
     """
-    shares: Array = by_kind[0] * power[0] + by_kind[1] * power[1]
-    return shares
+    return plain * power[0] + mixed * power[1]

@@ -20,6 +20,7 @@ from service.application.answers import (
     TokenKind,
 )
 from service.application.energy_answers import EnergyUse
+from service.application.evidence_answers import Evidence
 from service.application.requests import (
     EstimateRequest,
     LayoutRequest,
@@ -187,6 +188,7 @@ def make_answer(**changes: object) -> EstimateAnswer:
         list_prices=(make_list_price("acme"), make_list_price("zenith", "quantised")),
         explanation=("Output costs 3x input because decode waits for memory.",),
         warnings=(),
+        evidence=Evidence("default", "family", extrapolates=True, nearest=()),
         provenance=Provenance(
             engine_version="0.1.0",
             catalog_revision=12,

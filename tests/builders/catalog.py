@@ -16,6 +16,7 @@ from service.application.ports import (
     GpuPriceRecord,
     ListingRecord,
     ListPriceRecord,
+    MeasuredPoint,
     ModelRecord,
     Price,
     Selector,
@@ -148,6 +149,7 @@ class FakeSnapshot:
         make_gpu_price(3, "1.99", "budget", revision_from=2, valid_from=NEW),
     )
     all_list_prices: Sequence[ListPriceRecord] = (make_list_price(11), make_list_price(12, "output", "1.80"))
+    all_points: Sequence[MeasuredPoint] = ()
     all_listings: Sequence[ListingRecord] = (
         make_listing(),
         make_listing("gpt-oss-120b", "budget"),
@@ -185,6 +187,9 @@ class FakeSnapshot:
 
     def calibration(self, name: str | None, family: str, vendor: str, engine: str) -> Calibration:
         raise UnknownIdError("calibration", str(name), ())
+
+    def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
+        return self.all_points
 
     def gpu_prices(
         self, accelerator: str | None, as_of: datetime | None, known_at: int | None

@@ -64,7 +64,7 @@ def test_mean_power_is_that_of_the_two_kinds_of_step_by_busy_time() -> None:
     decode = step_power(ACCELERATOR, traits, subject.state.decode)
     mixed = step_power(ACCELERATOR, traits, subject.state.mixed)
     plain_seconds, mixed_seconds = busy_seconds(subject)
-    mean = mean_power(decode, mixed, mixed_seconds / (plain_seconds + mixed_seconds))
+    mean = mean_power(decode, mixed, np.array([mixed_seconds / (plain_seconds + mixed_seconds)]))
     assert decode[0] < mean[0] < mixed[0]
     assert working_power(subject, ACCELERATOR, CALIBRATION) == pytest.approx(mean[0], rel=1e-12)
 
@@ -74,9 +74,9 @@ def test_shares_of_joules_sum_to_one_and_input_pays_for_the_hotter_steps() -> No
     split = attribute(subject)
     by_kind = split.shares.sum(axis=(0, 2, 3))
     power = (np.array([400.0]), np.array([600.0]))
-    mean = mean_power(*power, split.mixed_time_share)
+    mean = mean_power(*power, np.array([split.mixed_time_share]))
     time = (split.plain_by_kind, by_kind - split.plain_by_kind)
-    shares = energy_shares(time, (power[0] / mean, power[1] / mean))
+    shares = energy_shares(*time, (power[0] / mean, power[1] / mean))
     assert shares.sum() == pytest.approx(1.0, rel=1e-12)
     # All of input's time is in steps with a chunk, so its joules are at their power.
     assert shares[0] == pytest.approx(by_kind[0] * 600.0 / mean[0], rel=1e-12)
@@ -87,18 +87,18 @@ def test_with_equal_power_joules_are_split_as_time_is() -> None:
     split = attribute(make_point(seen_batch=8.0).subject, "by_cause")
     by_kind = split.shares.sum(axis=(0, 2, 3))
     even = np.array([1.0])
-    shares = energy_shares((split.plain_by_kind, by_kind - split.plain_by_kind), (even, even))
+    shares = energy_shares(split.plain_by_kind, by_kind - split.plain_by_kind, (even, even))
     assert shares == pytest.approx(by_kind, rel=1e-12)
 
 
 def test_parts_are_power_times_time() -> None:
     # 8 accelerators work 0.5 s of 2 s paid for at 450 W, and wait at 100 W.
-    energy = energy_of(8, np.array([450.0]), ACCELERATOR, (0.5, 2.0), AROUND)
-    assert energy.working[0] == pytest.approx(8 * 450.0 * 0.5)
-    assert float(energy.waiting) == pytest.approx(8 * 100.0 * 1.5)
-    assert float(energy.host) == pytest.approx(8 * 250.0 * 2.0)
-    assert float(energy.network) == pytest.approx(8 * 60.0 * 2.0)
-    assert energy.total[0] == pytest.approx(1.25 * (1800.0 + 1200.0 + 4000.0 + 960.0))
+    energy = energy_of(8, 450.0, ACCELERATOR, (0.5, 2.0), AROUND)
+    assert energy.working == pytest.approx(8 * 450.0 * 0.5)
+    assert energy.waiting == pytest.approx(8 * 100.0 * 1.5)
+    assert energy.host == pytest.approx(8 * 250.0 * 2.0)
+    assert energy.network == pytest.approx(8 * 60.0 * 2.0)
+    assert energy.total == pytest.approx(1.25 * (1800.0 + 1200.0 + 4000.0 + 960.0))
 
 
 def test_a_family_without_figures_of_its_own_takes_the_general_ones() -> None:
