@@ -16,13 +16,16 @@ from sqlalchemy import Engine
 
 from service import resources
 from service.api.app import create_app
-from service.api.deps import Services, make_services
+from service.api.deps import Economics, Services, make_services
 from service.api.limits import ApiLimits
 from service.api.management import AccessRules, Management
+from service.application.comparisons import Comparer
+from service.application.curves import CurveDrawer
 from service.application.estimate import Estimator
 from service.application.imports import Imports
 from service.application.keys import Keys
 from service.application.ports import CatalogSnapshot
+from service.application.tariffs import TariffMaker
 from service.application.usage import UsagePricer
 from service.application.writes import CatalogWrites
 from service.catalog import database, import_source, seeding
@@ -135,9 +138,16 @@ def create_service(settings: Settings | None = None) -> FastAPI:
         reader = SourceReader(engine, store)
         reader.start()
         try:
-            estimate = Estimator().estimate
-            pricer = UsagePricer(GenaiUsageReader(), estimate)
-            services = make_services(holder, estimate, _now, _limits(chosen), price_usage=pricer.price)
+            estimator = Estimator()
+            pricer = UsagePricer(GenaiUsageReader(), estimator.estimate)
+            services = make_services(
+                holder,
+                estimator.estimate,
+                _now,
+                _limits(chosen),
+                price_usage=pricer.price,
+                economics=economics(estimator),
+            )
             imports = Imports(store, reader, holder.refresh)
             yield replace(services, management=_management(chosen, engine, holder, imports))
         finally:
@@ -146,6 +156,15 @@ def create_service(settings: Settings | None = None) -> FastAPI:
             engine.dispose()
 
     return create_app(open_services)
+
+
+def economics(estimator: Estimator) -> Economics:
+    """Return curves, tariffs and comparisons over what an estimator keeps."""
+    return Economics(
+        draw_curve=CurveDrawer(estimator).draw,
+        make_tariff=TariffMaker(estimator).make,
+        compare=Comparer(estimator).compare,
+    )
 
 
 def _management(settings: Settings, engine: Engine, holder: SnapshotHolder, imports: Imports) -> Management:
@@ -167,6 +186,7 @@ def _now() -> datetime:
 def _limits(settings: Settings) -> ApiLimits:
     return ApiLimits(
         body_bytes=settings.body_limit_bytes,
+        trace_bytes=settings.trace_body_limit_bytes,
         batch_bytes=settings.batch_body_limit_bytes,
         import_bytes=settings.import_body_limit_bytes,
         spool_bytes=settings.spool_bytes,

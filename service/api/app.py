@@ -11,7 +11,19 @@ from service.api import openapi_document
 from service.api.access import AccessCheck
 from service.api.deps import ServicesFactory
 from service.api.handlers import install_handlers
-from service.api.routes import catalog, estimates, fx, health, imports, keys, pages, prices, usage, writes
+from service.api.routes import (
+    catalog,
+    economics,
+    estimates,
+    fx,
+    health,
+    imports,
+    keys,
+    pages,
+    prices,
+    usage,
+    writes,
+)
 from service.api.version import VERSION
 
 
@@ -46,7 +58,7 @@ def create_app(open_services: ServicesFactory | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(AccessCheck)
     openapi_document.install(app)
-    for room in (keys, estimates, usage, catalog, prices, writes, imports, fx, health, pages):
+    for room in (keys, estimates, economics, usage, catalog, prices, writes, imports, fx, health, pages):
         room.add_routes(app)
     app.get("/openapi.json", include_in_schema=False)(_openapi_document)
     return app

@@ -129,11 +129,16 @@ class BatchResponse(Response):
     """Streams the results of a taken body while it holds a place among the running batches."""
 
     def __init__(
-        self, body: TakenBody, snapshot: CatalogSnapshot, services: Services, work: LineWork
+        self,
+        body: TakenBody,
+        snapshot: CatalogSnapshot,
+        services: Services,
+        work: LineWork,
+        limits: ApiLimits | None = None,
     ) -> None:
         super().__init__(media_type=MEDIA_TYPE)
         self._taken = body
-        self._run = BatchRun(snapshot, services.limits, work)
+        self._run = BatchRun(snapshot, limits or services.limits, work)
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,14 +13,23 @@ from service.api.management import Management
 from service.api.pool import BoundedPool
 from service.api.problems import ProblemError
 from service.application.answers import EstimateAnswer
+from service.application.compare_answers import CompareAnswer
+from service.application.compare_requests import CompareRequest
+from service.application.curve_answers import CurveAnswer
+from service.application.curve_requests import CurveRequest
 from service.application.errors import UnavailableError
 from service.application.ports import CatalogSnapshot, SnapshotSource
 from service.application.requests import EstimateRequest
+from service.application.tariff_answers import TariffAnswer
+from service.application.tariff_requests import TariffRequest
 from service.application.usage_answers import UsageAnswer
 from service.application.usage_requests import UsageRequest
 
 EstimateUseCase = Callable[[EstimateRequest, CatalogSnapshot, datetime], EstimateAnswer]
 UsageUseCase = Callable[[UsageRequest, CatalogSnapshot, datetime], UsageAnswer]
+CurveUseCase = Callable[[CurveRequest, CatalogSnapshot, datetime], CurveAnswer]
+TariffUseCase = Callable[[TariffRequest, CatalogSnapshot, datetime], TariffAnswer]
+CompareUseCase = Callable[[CompareRequest, CatalogSnapshot, datetime], CompareAnswer]
 
 
 class CatalogPort(SnapshotSource, Protocol):
@@ -40,12 +49,23 @@ class CatalogPort(SnapshotSource, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Economics:
+    """The use cases that look at prices from the side of cost."""
+
+    draw_curve: CurveUseCase
+    make_tariff: TariffUseCase
+    compare: CompareUseCase
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The use cases and ports of one running application."""
 
     catalog: CatalogPort
     estimate: EstimateUseCase
     price_usage: UsageUseCase
+    economics: Economics | None
+    """Curves, tariffs and comparisons; None where they are not set up."""
     clock: Callable[[], datetime]
     limits: ApiLimits
     heavy: BoundedPool
@@ -69,6 +89,7 @@ def make_services(
     limits: ApiLimits | None = None,
     *,
     price_usage: UsageUseCase = _no_usage,
+    economics: Economics | None = None,
 ) -> Services:
     """Return services with pools of the size that the limits state."""
     chosen = limits or ApiLimits()
@@ -76,6 +97,7 @@ def make_services(
         catalog=catalog,
         estimate=estimate,
         price_usage=price_usage,
+        economics=economics,
         clock=clock,
         limits=chosen,
         heavy=BoundedPool(chosen.pool_workers, chosen.pool_waiting),

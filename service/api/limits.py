@@ -9,6 +9,8 @@ class ApiLimits:
 
     body_bytes: int = 2**20
     """Largest JSON body, and largest line of a batch."""
+    trace_bytes: int = 2**25
+    """Largest body that carries a trace, and largest such line of a batch."""
     batch_bytes: int = 2**29
     """Largest body of a batch."""
     import_bytes: int = 2**25

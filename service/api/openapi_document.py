@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from service.api.documentation import PROBLEM_SCHEMA
+from service.api.schemas.economics_request import CompareBody, CurveBody, TariffBody
 from service.api.schemas.estimate_request import EstimateBody
 from service.api.schemas.imports import IMPORT_BODIES
 from service.api.schemas.management import KeyBody
@@ -16,7 +17,16 @@ from service.api.schemas.writes import WRITE_BODIES
 from service.api.security import add_security
 from service.api.version import VERSION
 
-_BODIES: tuple[type[BaseModel], ...] = (UsageBody, EstimateBody, KeyBody, *WRITE_BODIES, *IMPORT_BODIES)
+_BODIES: tuple[type[BaseModel], ...] = (
+    UsageBody,
+    CurveBody,
+    TariffBody,
+    CompareBody,
+    EstimateBody,
+    KeyBody,
+    *WRITE_BODIES,
+    *IMPORT_BODIES,
+)
 _REFERENCES = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "What one uncached input, cached input and output token of a language model costs on given hardware "

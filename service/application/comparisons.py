@@ -1,7 +1,7 @@
 """The use case of comparisons: modelled cost beside every provider's list prices."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from math import isfinite
 from statistics import median
@@ -42,9 +42,9 @@ class Comparer:
             Everything a readable request can get wrong, infeasible included.
         """
         target = _target(request.target_margin)
-        solution = self._estimator.solve(request.estimate, snapshot, now)
+        solution = self._solve(request, snapshot, now)
         resolved, cost = solution.resolved, modelled_cost(solution)
-        listed = compare_with_list(self._listings(request, solution, snapshot), cost)
+        listed = compare_with_list(self._listings(request, solution, snapshot, now), cost)
         across = None
         if request.across_models:
             across = across_models(self._estimator, request.estimate, snapshot, now)
@@ -84,14 +84,35 @@ class Comparer:
             digest=digest_with(digest_of(resolved), wanted),
         )
 
+    def _solve(self, request: CompareRequest, snapshot: CatalogSnapshot, now: datetime) -> Solution:
+        """Solve the deployment; a listed model that the catalog does not know is told what to send."""
+        try:
+            return self._estimator.solve(request.estimate, snapshot, now)
+        except UnknownIdError as error:
+            if error.kind != "model":
+                raise
+            rows = snapshot.list_prices(None, error.value, request.estimate.as_of or now, None)
+            providers = sorted({row.provider for row in rows})
+            if not providers:
+                raise
+            raise InvalidRequestError(
+                f"{error.value!r} is listed by {', '.join(providers)}, but its architecture is not known. "
+                "Send an assumed one as config, and the listing to compare it with as priced_as.",
+                field="model",
+                code="unknown-architecture",
+                accepted={
+                    "priced_as": [{"provider": name, "provider_model_id": error.value} for name in providers]
+                },
+            ) from error
+
     def _listings(
-        self, request: CompareRequest, solution: Solution, snapshot: CatalogSnapshot
+        self, request: CompareRequest, solution: Solution, snapshot: CatalogSnapshot, now: datetime
     ) -> tuple[Prepared, ...]:
         """Return the listings of the model, or the one that the configuration is priced as."""
         if request.priced_as is None:
             return self._estimator.listings(solution.resolved, snapshot)
         resolved, named = solution.resolved, request.priced_as
-        as_of = resolved.request.as_of or datetime.now(UTC)
+        as_of = resolved.request.as_of or now
         query = ListPriceQuery(
             as_of=as_of,
             context_tokens=round(resolved.mix.mean(resolved.mix.input_tokens)),

@@ -43,20 +43,6 @@ class FleetDay:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitRates:
-    """One rule's rates, beside others."""
-
-    rule: str
-    """shapley, phase or marginal."""
-    variant: str
-    """by_pass or by_cause; increment_over_decode or increment_over_prefill; the closure."""
-    per_million_tokens: Mapping[str, float]
-    output_to_input_ratio: float | None
-    sum_over_bill: float
-    """Sum of tokens x rate over the bill; 1 where the rule conserves."""
-
-
-@dataclass(frozen=True, slots=True)
 class MarginalDetail:
     """What one more token costs, and why the sum over tokens is not the bill."""
 
@@ -70,6 +56,22 @@ class MarginalDetail:
     from_request_terms: float
     """Part due to what a request needs once: its first token, the last chunk, the head."""
     from_kinks: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRates:
+    """One rule's rates, beside others."""
+
+    rule: str
+    """shapley, phase or marginal."""
+    variant: str
+    """by_pass or by_cause; increment_over_decode or increment_over_prefill; the closure."""
+    per_million_tokens: Mapping[str, float]
+    output_to_input_ratio: float | None
+    sum_over_bill: float
+    """Sum of tokens x rate over the bill; 1 where the rule conserves."""
+    marginal: MarginalDetail | None
+    """Why a marginal split does not add up to the bill; None for the other rules."""
 
 
 @dataclass(frozen=True, slots=True)

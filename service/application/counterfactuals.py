@@ -18,7 +18,7 @@ from service.engine.counterfactuals import (
     with_sparse_attention,
     with_window,
 )
-from service.engine.errors import EngineError
+from service.engine.errors import InfeasibleError
 from service.engine.replica import compile_replica
 from service.engine.types import Formats, ModelWork
 from service.engine.units import TOKENS_PER_MILLION
@@ -33,8 +33,10 @@ def counterfactual(solution: Solution, spec: CounterfactualSpec, snapshot: Catal
 
     Raises
     ------
-    InvalidRequestError
-        The kind's own figure is missing.
+    InvalidRequestError, UnknownIdError
+        The kind's own figure is missing, or no figure of that kind.
+    InvalidInputError
+        The model's attention does not admit the change.
     """
     value = _value(spec)
     try:
@@ -44,7 +46,7 @@ def counterfactual(solution: Solution, spec: CounterfactualSpec, snapshot: Catal
             deployment = _changed(solution.resolved.deployment, spec, snapshot)
             changed = solve_resolved(replace(solution.resolved, deployment=deployment))
             repeats = 1.0
-    except EngineError as error:
+    except InfeasibleError as error:
         return Counterfactual(spec.kind, value, None, None, {}, None, None, None, error.message)
     return _described(solution, changed, (spec.kind, value), repeats)
 
@@ -90,6 +92,10 @@ def _value(spec: CounterfactualSpec) -> str:
             f"The counterfactual {spec.kind} needs {name}.",
             field=f"counterfactuals.{name}",
             code="invalid-counterfactual",
+        )
+    if isinstance(value, int) and value < 1:
+        raise InvalidRequestError(
+            f"counterfactuals.{name} is {value}; it must be at least 1.", field=f"counterfactuals.{name}"
         )
     return str(value)
 

@@ -14,7 +14,7 @@ from service.application.rate_rows import KIND_NAMES, mix_rates
 from service.economics.rates import Array
 from service.engine.attribution import Subject, attribute
 from service.engine.batching import prefill_limit, steady_state
-from service.engine.errors import EngineError
+from service.engine.errors import EngineError, InfeasibleError
 from service.engine.workload import Mix
 
 DEFAULT_POINTS: Final = 200
@@ -22,6 +22,8 @@ MAX_POINTS: Final = 20_000
 MAX_SOLVED: Final = 32
 """Operating points solved for one curve; between them figures are interpolated."""
 LEAST_UTILISATION: Final = 0.02
+PRICE_RANGE: Final = (1e-6, 1e6)
+"""Of an accelerator-hour, in whatever currency."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,15 @@ def _scaled(mix: Mix, inputs: float, outputs: float) -> Mix:
 
 
 def _with_mix(solution: Solution, mix: Mix) -> Solution:
+    limit = solution.resolved.deployment.work.max_context_tokens
+    longest = float((mix.input_tokens + mix.output_tokens).max())
+    if longest > limit * (1.0 + 1e-9):
+        raise InfeasibleError(
+            f"The longest request would have {longest:.0f} tokens; the model takes {limit}.",
+            field="curve",
+            code="context-too-long",
+            accepted={"maximum_context_tokens": limit},
+        )
     return solve_resolved(replace(solution.resolved, mix=mix))
 
 
@@ -260,7 +271,13 @@ def price_curve(solution: Solution, spec: CurveSpec) -> Drawn:
     """Run over the price of a paid accelerator-hour; costs are in proportion to it."""
     price = float(solution.hourly)
     x = axis_values(
-        replace(spec, start=spec.start or price / 4, stop=spec.stop or price * 4), 1e-6, 1e6, log=True
+        replace(
+            spec,
+            start=price / 4 if spec.start is None else spec.start,
+            stop=price * 4 if spec.stop is None else spec.stop,
+        ),
+        *PRICE_RANGE,
+        log=True,
     )
     return _in_proportion(solution, x, x / price, f"{solution.resolved.price.currency} per accelerator-hour")
 

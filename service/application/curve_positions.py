@@ -105,17 +105,11 @@ def position_curve(solution: Solution, spec: CurveSpec) -> Drawn:
 
 
 def _positions(spec: CurveSpec, last: float) -> Array:
-    count = points_of(spec)
-    start, stop = spec.start or 1.0, spec.stop or last
-    if stop > last:
-        raise InvalidRequestError(
-            f"curve.stop is {stop:g}; the request has {last:.0f} positions.",
-            field="curve.stop",
-            accepted={"maximum": last},
-        )
-    if stop - start + 1 <= count and spec.spacing != "log":
-        return np.arange(np.ceil(start), np.floor(stop) + 1.0)
-    whole: Array = np.unique(np.round(axis_values(spec, 1.0, last, log=False)))
+    values = axis_values(spec, 1.0, last, log=False)
+    first, final = np.ceil(values[0]), np.floor(values[-1])
+    if first <= final < first + points_of(spec) and spec.spacing != "log":
+        return np.arange(first, final + 1.0)
+    whole: Array = np.unique(np.round(values))
     return whole
 
 

@@ -1,6 +1,7 @@
 """Splits of one bill side by side, and the prices of resources: parts of an answer for those who ask."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -91,7 +92,8 @@ def splits_side_by_side(
     for closure in CLOSURES:
         found = marginal_of(resolved, solved, closure)
         limit = float(found.per_token[CACHED])
-        rows.append(_row("marginal", closure, found.per_token * tokens, (tokens, bill, limit)))
+        row = _row("marginal", closure, found.per_token * tokens, (tokens, bill, limit))
+        rows.append(replace(row, marginal=marginal_detail(found)))
     return tuple(rows)
 
 
@@ -112,6 +114,7 @@ def _row(rule: str, variant: str, shares: Array, context: tuple[Array, Bill, flo
         per_million_tokens=dict(zip(KIND_NAMES, rates.tolist(), strict=True)),
         output_to_input_ratio=float(rates[OUTPUT]) / fresh if fresh > 0 else None,
         sum_over_bill=float(shares.sum()),
+        marginal=None,
     )
 
 

@@ -92,8 +92,12 @@ class KeptPrefix:
     tier: str
     size_gigabytes: float
     per_hour: float
+    cost_of_keeping: float | None
+    """For the seconds asked for; None where none were."""
     break_even_seconds: float | None
+    """Holding as long costs what one hit saves; None where holding costs nothing."""
     reload_seconds: float
+    """Added to the time to the first token where reading back does not overlap with work."""
     note: str
 
 
@@ -102,7 +106,10 @@ class PrefixAnswer:
     """A prefix kept for later requests."""
 
     tokens: int
+    seconds: float | None
+    """For how long it is kept."""
     saved_by_a_hit: float
+    """Of one later request that finds it."""
     tiers: tuple[KeptPrefix, ...]
 
 

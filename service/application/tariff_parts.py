@@ -1,6 +1,7 @@
 """Parts of a tariff's answer: long outputs, cached tokens, kept prefixes, flat plans."""
 
 from dataclasses import replace
+from math import isfinite
 
 import numpy as np
 
@@ -114,8 +115,10 @@ def kept_prefix(solution: Solution, units: UnitCosts, asked: PrefixRequest) -> P
     Raises
     ------
     InvalidRequestError
-        A prefix that leaves no room in the context.
+        A prefix without tokens, kept for no time, or without room in the context; a tier in another
+        currency or that reads nothing back.
     """
+    _check_prefix(asked, solution.resolved.price.currency)
     mix, deployment = solution.resolved.mix, solution.resolved.deployment
     rest = np.array([mix.mean(mix.input_tokens - mix.cached_tokens), mix.mean(mix.output_tokens)])
     limit = deployment.work.max_context_tokens
@@ -140,12 +143,49 @@ def kept_prefix(solution: Solution, units: UnitCosts, asked: PrefixRequest) -> P
                 tier=kept.tier,
                 size_gigabytes=size / GIGA,
                 per_hour=kept.per_second * SECONDS_PER_HOUR,
+                cost_of_keeping=None if asked.seconds is None else kept.per_second * asked.seconds,
                 break_even_seconds=kept.break_even_seconds,
                 reload_seconds=kept.reload_seconds,
                 note=note,
             )
         )
-    return PrefixAnswer(asked.tokens, saved, tuple(rows_out))
+    return PrefixAnswer(asked.tokens, asked.seconds, saved, tuple(rows_out))
+
+
+def _check_prefix(asked: PrefixRequest, currency: str) -> None:
+    if asked.tokens < 1:
+        raise InvalidRequestError(
+            f"prefix.tokens is {asked.tokens}; it must be at least 1.", field="prefix.tokens"
+        )
+    if asked.seconds is not None and not (isfinite(asked.seconds) and asked.seconds > 0):
+        raise InvalidRequestError(
+            f"prefix.seconds is {asked.seconds}; it must be greater than 0.", field="prefix.seconds"
+        )
+    for number, tier in enumerate(asked.tiers):
+        require_currency(tier.currency, currency, f"prefix.tiers.{number}.currency")
+        if not (isfinite(tier.bytes_per_second) and tier.bytes_per_second > 0):
+            raise InvalidRequestError(
+                f"prefix.tiers.{number}.bytes_per_second is {tier.bytes_per_second}; it must be greater "
+                "than 0.",
+                field=f"prefix.tiers.{number}.bytes_per_second",
+            )
+
+
+def require_currency(given: str, currency: str, field: str) -> None:
+    """Refuse an amount in another currency than the cost's: nothing is converted unasked.
+
+    Raises
+    ------
+    InvalidRequestError
+        Code ``currency-mismatch``.
+    """
+    if given != currency:
+        raise InvalidRequestError(
+            f"{field} is {given}, the cost is in {currency}; give both in one currency.",
+            field=field,
+            code="currency-mismatch",
+            accepted={"currency": currency},
+        )
 
 
 def _prefix_bytes(solution: Solution, tokens: float) -> float:
@@ -196,8 +236,9 @@ def subscription(solution: Solution, asked: SubscriptionRequest) -> Subscription
     InvalidRequestError
         No distribution of use, or one that is none.
     """
+    require_currency(asked.currency, solution.resolved.price.currency, "subscription.currency")
     target = asked.target_margin or 0.0
-    if target >= 1:
+    if not (isfinite(target) and target < 1):
         raise InvalidRequestError(
             f"subscription.target_margin is {target}; it must be below 1.", field="subscription.target_margin"
         )
@@ -231,7 +272,7 @@ def _use(asked: SubscriptionRequest) -> Array:
         raise InvalidRequestError(
             "subscription needs requests, or median_requests and p90_requests.", field="subscription.requests"
         )
-    if not 0 < median <= p90:
+    if not (0 < median <= p90 and isfinite(p90)):
         raise InvalidRequestError(
             f"subscription.p90_requests is {p90:g}; it is at least the median of {median:g}, above 0.",
             field="subscription.p90_requests",

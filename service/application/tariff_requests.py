@@ -25,6 +25,8 @@ class PriceSheet:
     """Prices to be tried on the mix, per million tokens."""
 
     name: str
+    currency: str
+    """The same as the cost's."""
     input: Decimal
     output: Decimal
     cached_input: Decimal | None = None
@@ -36,6 +38,8 @@ class TierRequest:
     """A place to keep prefixes outside the accelerators."""
 
     name: str
+    currency: str
+    """The same as the cost's."""
     per_gigabyte_hour: Decimal
     bytes_per_second: float
     """Read back into the accelerators of one replica."""
@@ -46,6 +50,8 @@ class PrefixRequest:
     """A prefix to be kept."""
 
     tokens: int
+    seconds: float | None = None
+    """For how long it is kept; without it costs are stated by the hour only."""
     tiers: tuple[TierRequest, ...] = ()
     """Host memory, disk: prices have no default."""
 
@@ -56,6 +62,8 @@ class SubscriptionRequest:
 
     price: Decimal
     """Of a period."""
+    currency: str
+    """The same as the cost's."""
     requests: tuple[float, ...] | None = None
     """Requests a period of subscribers that count alike; or a lognormal by the next two."""
     median_requests: float | None = None

@@ -38,6 +38,7 @@ from service.application.tariff_parts import (
     costs_of,
     kept_prefix,
     long_output,
+    require_currency,
     subscription,
 )
 from service.application.tariff_requests import PriceSheet, TariffRequest
@@ -81,7 +82,7 @@ class TariffMaker:
         shapley = np.array([rate.per_million_tokens for rate in mix_rates(split_of(solution, "shapley")[0])])
         fair = fair_tariff(ledger, shapley / TOKENS_PER_MILLION)
         groups = _groups(solution, ledger)
-        sheets = _sheets(request.prices, fair, shapley / TOKENS_PER_MILLION)
+        sheets = _sheets(request.prices, (fair, shapley / TOKENS_PER_MILLION), resolved.price.currency)
         sheets += _listed(self._estimator.listings(resolved, snapshot), resolved.price.currency)
         spreads = tuple(_spread(name, source, rates, (ledger, groups)) for name, source, rates in sheets)
         long = long_output(solution, fair, request.long_output_tokens)
@@ -183,14 +184,16 @@ def _recovery(ledger: Ledger, rates: Array, solution: Solution) -> Conservation:
 Sheet = tuple[str, str, Array]
 
 
-def _sheets(stated: Sequence[PriceSheet], fair: Array, shapley: Array) -> list[Sheet]:
+def _sheets(stated: Sequence[PriceSheet], own: tuple[Array, Array], currency: str) -> list[Sheet]:
+    fair, shapley = own
     sheets: list[Sheet] = [("fair", "fair", fair), ("shapley", "shapley", shapley)]
-    for one in stated:
+    for number, one in enumerate(stated):
+        require_currency(one.currency, currency, f"prices.{number}.currency")
         cached = one.input if one.cached_input is None else one.cached_input
         rates = np.array([float(one.input), float(cached), float(one.output)]) / TOKENS_PER_MILLION
         if rates.sum() <= 0:
             raise InvalidRequestError(
-                f"The prices {one.name!r} are all zero; nothing is earned.", field="prices"
+                f"The prices {one.name!r} are all zero; nothing is earned.", field=f"prices.{number}"
             )
         sheets.append((one.name, "stated", rates))
     return sheets

@@ -112,6 +112,15 @@ TYPES = (
         "Give all of them in the currency that `accepted` names.",
     ),
     ProblemType(
+        "unknown-architecture",
+        422,
+        "The architecture of a listed model is not known",
+        "Providers list the model, but the catalog has no architecture for it: it is closed, or not yet "
+        "entered. Its cost cannot be modelled without one, and none is guessed.",
+        "Send an architecture that you assume as `config` and the listing as `priced_as`; the answer says "
+        "that it rests on an assumption.",
+    ),
+    ProblemType(
         "unsupported-architecture",
         422,
         "The architecture is not known",

@@ -79,7 +79,7 @@ TYPES = (
         "body-too-large",
         413,
         "The body is too large",
-        "A body may have 1 MiB; a batch 512 MiB, and each of its lines 1 MiB.",
+        "A body may have 1 MiB, 32 MiB with a trace; a batch 512 MiB, and each of its lines what a body may.",
         "Split the request; POST /v1/estimates/batch takes many estimates, one a line.",
     ),
     ProblemType(

@@ -19,7 +19,10 @@ MAX_SAMPLES: Final = 4096
 MAX_LAYERS: Final = 2048
 MAX_ACCELERATORS: Final = 65_536
 MAX_DEFAULTED: Final = 4096
-STATED_LIMITS: Final = frozenset({MAX_INTEGER, MAX_CLASSES, MAX_SAMPLES, MAX_ACCELERATORS, MAX_DEFAULTED})
+MAX_CURVE_POINTS: Final = 20_000
+STATED_LIMITS: Final = frozenset(
+    {MAX_INTEGER, MAX_CLASSES, MAX_SAMPLES, MAX_ACCELERATORS, MAX_DEFAULTED, MAX_CURVE_POINTS}
+)
 """Upper bounds whose violation is ``limit-exceeded`` and not merely out of range (CONTRACT 7)."""
 
 _REVISION = re.compile(r"r(0|[1-9][0-9]{0,15})", re.ASCII)

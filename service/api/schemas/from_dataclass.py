@@ -17,6 +17,7 @@ from typing import Annotated, Any, Optional, Union, get_args, get_origin, get_ty
 from pydantic import BaseModel, Field, create_model
 
 from service.api.schemas.estimate_request import EstimateBody
+from service.application.render import Figures
 from service.application.requests import EstimateRequest
 
 DecimalText = Annotated[
@@ -30,6 +31,7 @@ _SCALARS: Mapping[object, Any] = {
     datetime: TimeText,
     date: DayText,
     object: Any,
+    Figures: list[float],
     EstimateRequest: EstimateBody,
 }
 
