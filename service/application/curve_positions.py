@@ -11,8 +11,8 @@ from service.application.errors import InvalidRequestError
 from service.application.estimate import Solution, split_of
 from service.application.rate_rows import mix_rates
 from service.economics.rates import Array
-from service.engine.attribution import RESOURCES
-from service.engine.positions import RequestShape, position_drivers, reached_by
+from service.engine.attribution import RESOURCES, KvView
+from service.engine.positions import RequestShape, position_drivers, reached_by, summed_drivers
 from service.engine.unit_costs import (
     PREFILL_ON_UNCACHED,
     UnitCosts,
@@ -21,8 +21,6 @@ from service.engine.unit_costs import (
 )
 from service.engine.units import TOKENS_PER_MILLION
 
-SUMMED_POSITIONS = 65_536
-"""Requests up to this length are integrated position by position in the answer; beyond it tests must do."""
 _TOKEN, _REQUEST = "per million tokens", "per request"
 
 
@@ -73,7 +71,7 @@ def position_curve(solution: Solution, spec: CurveSpec) -> Drawn:
     """Run over the positions of a request: what each token costs, and why."""
     shape, units, view = shape_of(solution, spec), units_of(solution), spec.view or "by_cause"
     last = shape.input_tokens + shape.output_tokens
-    positions = _positions(spec, last)
+    positions = _positions(spec, last, solution.resolved.deployment.work.max_context_tokens)
     drivers = position_drivers(solution.subject, units, shape, positions, view)
     money = solution.bill.per_request
     scale = money * TOKENS_PER_MILLION
@@ -104,7 +102,19 @@ def position_curve(solution: Solution, spec: CurveSpec) -> Drawn:
     )
 
 
-def _positions(spec: CurveSpec, last: float) -> Array:
+def _positions(spec: CurveSpec, last: float, limit: int) -> Array:
+    for name in ("start", "stop"):
+        value = getattr(spec, name)
+        if value is not None and value > last:
+            longer = (
+                "a longer one is given as curve.request" if value <= limit else f"the model takes {limit}"
+            )
+            raise InvalidRequestError(
+                f"curve.{name} is {value:.0f}; the request has {last:.0f} positions; {longer}.",
+                field=f"curve.{name}",
+                code="context-too-long" if value > limit else None,
+                accepted={"maximum": last, "maximum_context_tokens": limit},
+            )
     values = axis_values(spec, 1.0, last, log=False)
     first, final = np.ceil(values[0]), np.floor(values[-1])
     if first <= final < first + points_of(spec) and spec.spacing != "log":
@@ -113,21 +123,11 @@ def _positions(spec: CurveSpec, last: float) -> Array:
     return whole
 
 
-def _integral(solution: Solution, units: UnitCosts, shape: RequestShape, view: str) -> Conservation | None:
+def _integral(solution: Solution, units: UnitCosts, shape: RequestShape, view: KvView) -> Conservation:
     """Return the sum over all positions beside the cost of the request."""
-    last = shape.input_tokens + shape.output_tokens
-    if last > SUMMED_POSITIONS:
-        return None
     row = [(shape.input_tokens, shape.cached_tokens, shape.output_tokens)]
     whole = float(units.of_requests(request_drivers(solution.subject, units, row))[0])
-    every = position_drivers(
-        solution.subject,
-        units,
-        shape,
-        np.arange(1.0, last + 1.0),
-        "by_pass" if view == "by_pass" else "by_cause",
-    )
-    total = float(units.of_requests(every).sum())
+    total = float(units.of_requests(summed_drivers(solution.subject, units, shape, view)[:, None])[0])
     money = solution.bill.per_request
     return Conservation(
         whole * money, total * money, abs(total / whole - 1.0), solution.resolved.price.currency

@@ -82,6 +82,48 @@ def position_drivers(
     return rows
 
 
+def summed_drivers(subject: Subject, units: UnitCosts, shape: RequestShape, view: KvView) -> Array:
+    """Return the sum of drivers over all positions of a request, shape (11,), without visiting each.
+
+    Between the positions where a token is of another kind, a window or selection fills or runs out, or
+    a chunk begins, every driver is linear in the position, so the two ends of a stretch give its sum.
+
+    Parameters
+    ----------
+    subject, units
+        The operating point and its unit costs.
+    shape
+        The request, in whole tokens.
+    view
+        Whom reads of the cache belong to.
+    """
+    last = shape.input_tokens + shape.output_tokens
+    first = np.unique(np.clip(np.floor(_kinks(subject.table.spans, shape)) + 1.0, 1.0, last + 1.0))
+    first = first[first <= last]
+    final = np.append(first[1:] - 1.0, last)
+    ends = position_drivers(subject, units, shape, np.concatenate((first, final)), view)
+    sums: Array = (ends[:, : first.size] + ends[:, first.size :]) @ ((final - first + 1.0) / 2.0)
+    return sums
+
+
+def _kinks(spans: tuple[Span, ...], shape: RequestShape) -> Array:
+    """Return positions after which a driver may be another linear function; some are none."""
+    prompt, cached, end = shape.input_tokens, shape.cached_tokens, shape.last_read_position
+    edges = np.array([0.0, cached, prompt, prompt + 1.0, end])
+    rows = [edges]
+    for span in spans:
+        if span.limit_tokens is None:
+            continue
+        if span.kind == "chunked":
+            begins = np.arange(0.0, end + 2.0, float(span.limit_tokens))
+            rows += [begins, begins + 1.0]
+            continue
+        reach = float(span.limit_tokens * span.stride)
+        # A query sees the last ``reach`` positions; decoding queries stand one position before theirs.
+        rows += [edges + reach, edges + reach + 1.0, edges - reach, edges - reach + 1.0]
+    return np.concatenate(rows)
+
+
 def reached_by(shape_outputs: Array, weight: Array, outputs: Array) -> Array:
     """Return the share of requests that have an m-th output token, for each m.
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.attribution import KvView
-from service.engine.positions import RequestShape, position_drivers, reached_by
+from service.engine.positions import RequestShape, position_drivers, reached_by, summed_drivers
 from service.engine.spans import Array
 from service.engine.types import Span
 from service.engine.unit_costs import request_drivers, unit_costs
@@ -46,6 +46,29 @@ def test_a_position_curve_integrates_to_the_cost_of_the_request(
     curve = _costs(made, shape, view, np.arange(1.0, prompt + output + 1.0))
     assert float(curve.sum()) == pytest.approx(whole, rel=1e-9)
     assert curve.min() >= 0.0
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("view", ["by_cause", "by_pass"])
+@given(prompt=st.integers(1, 3000), cached=st.floats(0, 0.99), output=st.integers(1, 1500))
+@settings(max_examples=25, deadline=None)
+def test_the_sum_over_positions_is_that_of_visiting_each(
+    name: str, view: KvView, prompt: int, cached: float, output: int
+) -> None:
+    made = make_point([(1.0, 2000.0, 200.0, 300.0), (2.0, 200.0, 0.0, 900.0)], 40.0, TABLES[name])
+    shape = RequestShape(float(prompt), float(int(cached * prompt)), float(output))
+    units = unit_costs(made.subject, made.chunk_limit)
+    each = position_drivers(made.subject, units, shape, np.arange(1.0, prompt + output + 1.0), view)
+    np.testing.assert_allclose(summed_drivers(made.subject, units, shape, view), each.sum(axis=1), rtol=1e-9)
+
+
+def test_a_request_of_a_million_tokens_is_integrated_without_visiting_each() -> None:
+    made = make_point([(1.0, 16_000.0, 0.0, 200.0)], 16.0)
+    shape = RequestShape(900_000.0, 100_000.0, 100_000.0)
+    units = unit_costs(made.subject, made.chunk_limit)
+    whole = units.of_requests(request_drivers(made.subject, units, [(900_000.0, 100_000.0, 100_000.0)]))
+    summed = summed_drivers(made.subject, units, shape, "by_cause")
+    np.testing.assert_allclose(units.of_requests(summed[:, None]), whole, rtol=1e-9)
 
 
 def test_by_pass_later_prompt_tokens_cost_more_and_by_cause_earlier_ones_do() -> None:
