@@ -104,7 +104,7 @@ class TariffMaker:
             if request.subscription is None
             else subscription(solution, request.subscription),
             operating_point=point_of(solution),
-            explanation=_explain(spreads[0], long),
+            explanation=_explain(spreads[0], long, resolved.price.currency),
             warnings=resolved.deployment.warnings,
             provenance=provenance_of(resolved, snapshot, now),
             resolved={**_estimate_part(resolved.request, trace), **wanted},
@@ -156,6 +156,7 @@ def _estimate_part(request: EstimateRequest, trace: Trace | None) -> dict[str, o
     body = request_to_json_values(request)
     if trace is not None:
         del body["workload"]
+        body["defaulted"] = [path for path in body["defaulted"] if path != "workload"]
     return body
 
 
@@ -256,10 +257,10 @@ def _spread(name: str, source: str, rates: Array, mix: tuple[Ledger, Groups]) ->
     )
 
 
-def _explain(fair: MarginSpread, long: LongOutput) -> tuple[str, ...]:
+def _explain(fair: MarginSpread, long: LongOutput, currency: str) -> tuple[str, ...]:
     rates = fair.per_million_tokens
     sentences = [
-        f"The fair rates are {rates['uncached_input']:.4g}, {rates['cached_input']:.4g} and "
+        f"The fair rates are {currency} {rates['uncached_input']:.4g}, {rates['cached_input']:.4g} and "
         f"{rates['output']:.4g} per million uncached input, cached input and output tokens; "
         f"{fair.losing_share:.0%} of the requests then cost more than they bring, and "
         f"{fair.moved_by_exact_prices:.1%} of the cost would change payer under exact prices."

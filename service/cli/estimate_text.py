@@ -8,11 +8,11 @@ from service.application.answers import (
     ListPriceComparison,
     OperatingPoint,
     Rate,
-    RowUsed,
 )
 from service.application.requests import EstimateRequest, WorkloadClass
 from service.application.spreads import factor_90
-from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table, wrapped
+from service.cli.answer_pages import paragraph, sources
+from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
 
 _LIST_TITLES = (
     "provider",
@@ -44,9 +44,9 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
         [_bound_row(bound) for bound in answer.bounds],
     )
     yield _list_prices(answer)
-    yield _paragraph("Why", answer.explanation)
-    yield _paragraph("Mind", answer.warnings)
-    yield _sources(answer)
+    yield paragraph("Why", answer.explanation)
+    yield paragraph("Mind", answer.warnings)
+    yield sources(answer.provenance, answer.digest, answer.resolved.defaulted)
 
 
 def _heading(answer: EstimateAnswer) -> str:
@@ -246,28 +246,3 @@ def _list_price_row(item: ListPriceComparison) -> tuple[str, ...]:
         percent(item.margin),
         even,
     )
-
-
-def _paragraph(title: str, sentences: tuple[str, ...]) -> str:
-    return (
-        "\n".join([title, *(wrapped(f"  {sentence}", "    ") for sentence in sentences)]) if sentences else ""
-    )
-
-
-def _sources(answer: EstimateAnswer) -> str:
-    provenance = answer.provenance
-    lines = [
-        ("price", "; ".join(_row(row) for row in provenance.rows if row.kind == "gpu_price") or "given"),
-        ("calibration", f"{provenance.calibration} ({provenance.calibration_level})"),
-        ("equations", ", ".join(provenance.equations)),
-        ("version", f"engine {provenance.engine_version}, catalog {provenance.catalog_digest[:12]}"),
-        ("digest", answer.digest[:19]),
-    ]
-    if answer.resolved.defaulted:
-        lines.append(("chosen for you", ", ".join(answer.resolved.defaulted)))
-    return "Where it comes from (all rows: --json)\n" + pairs(lines)
-
-
-def _row(row: RowUsed) -> str:
-    since = f", {row.valid_from_basis} {row.valid_from:%Y-%m-%d}" if row.valid_from else ""
-    return f"{row.value} {row.key} ({row.source}{since})"

@@ -8,12 +8,15 @@ import typer
 from service.cli import (
     accelerators,
     calibrate,
+    compare,
+    curve,
     estimate,
     import_,
     keys,
     models,
     prices,
     server,
+    tariff,
     usage,
     validate,
 )
@@ -29,6 +32,9 @@ app = typer.Typer(
 )
 server.register(app)
 estimate.register(app)
+curve.register(app)
+tariff.register(app)
+compare.register(app)
 models.register(app)
 accelerators.register(app)
 prices.register(app)

@@ -21,6 +21,7 @@ from service.cli.files import with_floats
 from service.cli.moments import read_moment
 
 Money = TypeVar("Money", Decimal, str)
+Part = TypeVar("Part")
 
 
 def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int]) -> EstimateRequest:
@@ -49,6 +50,30 @@ def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int
         return request
     classes, chosen = _read_classes(workload)
     return replace(request, workload=classes, defaulted=(*request.defaulted, *chosen))
+
+
+def read_part(owner: type[Part], value: Any, path: str) -> Part:
+    """Read one object of a body as a request dataclass.
+
+    Raises
+    ------
+    InvalidRequestError
+        As :func:`read_estimate_request`.
+    """
+    part: Part = _read_dataclass(owner, value, path)
+    return part
+
+
+def read_parts(owner: type[Part], value: Any, path: str) -> tuple[Part, ...]:
+    """Read a list of a body as request dataclasses.
+
+    Raises
+    ------
+    InvalidRequestError
+        As :func:`read_estimate_request`.
+    """
+    parts: tuple[Part, ...] = _read_list(owner, value, path)
+    return parts
 
 
 def _read_classes(workload: Any) -> tuple[tuple[WorkloadClass, ...], list[str]]:

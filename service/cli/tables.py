@@ -32,7 +32,10 @@ def amount(value: Decimal | None) -> str:
 
 def percent(share: float | None) -> str:
     """Return a share as a whole percentage."""
-    return "-" if share is None else f"{100 * share:.0f} %"
+    if share is None:
+        return "-"
+    text = f"{100 * share:.0f}"
+    return "0 %" if text == "-0" else f"{text} %"
 
 
 def gigabytes(size_bytes: float) -> str:
