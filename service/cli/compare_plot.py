@@ -72,12 +72,12 @@ def _ratios(across: AcrossModels) -> Panel:
         if row.modelled_ratio is not None and row.listed_ratio_median is not None
     ]
     rows = [{"model": model, "modelled": modelled, "listed": listed} for model, modelled, listed in pairs]
-    sides = [ratio for _, *both in pairs for ratio in both]
-    ends = [min(sides) / 1.2, max(sides) * 1.5]
+    across_x, across_y = ([low / 1.1, high * 1.4] for low, high in _ranges(pairs))
     points = chart_of(rows, WIDTH, HEIGHT).encode(
-        x=alt.X("modelled:Q", title="modelled output : input", scale=alt.Scale(type="log", domain=ends)),
-        y=alt.Y("listed:Q", title="listed output : input (median)", scale=alt.Scale(type="log", domain=ends)),
+        x=alt.X("modelled:Q", title="modelled output : input", scale=_scale(across_x)),
+        y=alt.Y("listed:Q", title="listed output : input (median)", scale=_scale(across_y)),
     )
+    ends = [max(across_x[0], across_y[0]), min(across_x[1], across_y[1])]
     names = points.mark_text(align="left", dx=5, fontSize=8, angle=325).encode(text="model:N")
     same = (
         mark_over([{"modelled": end, "listed": end} for end in ends])
@@ -85,3 +85,12 @@ def _ratios(across: AcrossModels) -> Panel:
         .encode(x="modelled:Q", y="listed:Q")
     )
     return alt.layer(same, points.mark_circle(), names)
+
+
+def _ranges(pairs: list[tuple[str, float, float]]) -> list[tuple[float, float]]:
+    _, modelled, listed = zip(*pairs, strict=True)
+    return [(min(modelled), max(modelled)), (min(listed), max(listed))]
+
+
+def _scale(domain: list[float]) -> alt.Scale:
+    return alt.Scale(type="log", domain=domain, nice=False)
