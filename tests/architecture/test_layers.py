@@ -130,11 +130,22 @@ def test_only_the_command_line_defers_imports() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_only_modules_that_draw_import_the_extra_that_draws() -> None:
+    # Each of them is loaded by a command that was asked for a plot, after ``check_plot``.
+    drawing = re.compile(r"service\.cli\.(charts|[a-z]+_plot)")
+    wrong = [
+        str(found)
+        for found in imports()
+        if found.target.split(".")[0] in {"altair", "vl_convert"}
+        and not drawing.fullmatch(found.importer.name)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_nothing_that_is_imported_is_missing_from_the_declared_dependencies() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {
-        re.split(r"[^A-Za-z0-9_-]", line)[0].lower().replace("-", "_") for line in project["dependencies"]
-    }
+    lines = [*project["dependencies"], *project["optional-dependencies"]["plots"]]
+    names = {re.split(r"[^A-Za-z0-9_-]", line)[0].lower().replace("-", "_") for line in lines}
     declared = names - {"pyyaml"} | {"yaml"}
     come_along = {"starlette", "pydantic_core"}  # parts of fastapi and pydantic
     known = declared | come_along | set(sys.stdlib_module_names) | {"service"}
