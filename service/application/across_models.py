@@ -1,10 +1,11 @@
 """Every model of the catalog on one accelerator: modelled against listed output:input ratios."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from service.application.estimate import Estimator, Solution, split_of
 from service.application.list_comparison import ModelledCost, compare_with_list
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import mix_rates
-from service.application.requests import EstimateRequest
+from service.application.requests import EstimateRequest, FormatsRequest, ServingRequest
 from service.economics.comparison import rank_correlation
 from service.engine.errors import EngineError
+
+Part = TypeVar("Part", ServingRequest, FormatsRequest)
 
 
 def modelled_cost(solution: Solution) -> ModelledCost:
@@ -35,7 +38,14 @@ def across_models(
 
     Models that do not run say why. Serving engine and formats are the request's where it names them.
     """
-    asked = replace(request, config=None, layout=None, defaulted=())
+    asked = replace(
+        request,
+        config=None,
+        layout=None,
+        serving=_stated(request.serving, "serving", request.defaulted),
+        formats=_stated(request.formats, "formats", request.defaulted),
+        defaulted=(),
+    )
     rows = tuple(
         _row(estimator, replace(asked, model=record.id), snapshot, now) for record in snapshot.models()
     )
@@ -54,6 +64,14 @@ def across_models(
         listed_over_modelled_median=float(np.median(pairs[:, 1] / pairs[:, 0])) if enough else None,
         rank_correlation=rank_correlation(pairs[:, 0], pairs[:, 1]) if enough else None,
     )
+
+
+def _stated(part: Part | None, name: str, defaulted: Sequence[str]) -> Part | None:
+    """Return of a part what the caller stated, not what an earlier answer chose for another model."""
+    if part is None:
+        return None
+    chosen = {item.name: None for item in fields(part) if f"{name}.{item.name}" in defaulted}
+    return replace(part, **chosen)
 
 
 def _row(

@@ -218,7 +218,7 @@ def test_another_method_is_405_with_the_allowed_ones(client: TestClient, method:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/estimate", "/v2", "/nothing", "/v1/models/", "/docs/../x", "/v1/curves"]
+    "path", ["/v1/estimate", "/v2", "/nothing", "/v1/models/", "/docs/../x", "/v1/curve"]
 )
 def test_an_unknown_address_is_a_problem(client: TestClient, path: str) -> None:
     response = client.get(path)
