@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from service.application.ports import CatalogSnapshot
+from service.bootstrap import read_snapshot
+from service.cli import catalog_access
+from service.settings import Settings
 from tests.cli.conftest import RunCommand
 
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"
@@ -15,9 +19,15 @@ OWN_PRICE = ("--price-per-gpu-hour", "2.50", "--currency", "USD")
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg"}
 
 
+@pytest.fixture(scope="module")
+def snapshot(seeded_database_url: str) -> CatalogSnapshot:
+    return read_snapshot(Settings(database_url=seeded_database_url))
+
+
 @pytest.fixture(autouse=True)
-def on_seeded_catalog(seeded_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERTOKEN_DATABASE_URL", seeded_database_url)
+def on_seeded_catalog(snapshot: CatalogSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Read once: forty commands would read the whole catalog forty times.
+    monkeypatch.setattr(catalog_access, "current_snapshot", lambda: snapshot)
 
 
 @pytest.fixture
