@@ -76,7 +76,7 @@ class Comparer:
             operating_point=point_of(solution),
             explanation=_explain(request, compared, cost, across),
             warnings=resolved.deployment.warnings,
-            provenance=provenance_of(resolved, snapshot, now),
+            provenance=provenance_of(resolved, snapshot, now, ("K1",)),
             resolved={
                 **request_to_json_values(resolved.request),
                 **{name: value for name, value in wanted.items() if value is not None},

@@ -84,7 +84,7 @@ class CurveDrawer:
             counterfactuals=tuple(counterfactual(solution, one, snapshot) for one in request.counterfactuals),
             explanation=explain_curve(drawn, spec, resolved.price.currency),
             warnings=resolved.deployment.warnings,
-            provenance=provenance_of(resolved, snapshot, now),
+            provenance=provenance_of(resolved, snapshot, now, ("A12", "P4", "P6")),
             resolved=_resolved(resolved.request, wanted, chosen),
             digest=digest_with(digest_of(resolved), wanted),
         )

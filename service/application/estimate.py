@@ -307,8 +307,10 @@ def _throughput(solution: Solution) -> Throughput:
     )
 
 
-def provenance_of(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) -> Provenance:
-    """Return what an answer rests on."""
+def provenance_of(
+    resolved: Resolved, snapshot: CatalogSnapshot, now: datetime, further: tuple[str, ...] = ()
+) -> Provenance:
+    """Return what an answer rests on; ``further`` equations beside those of every estimate."""
     info, deployment = snapshot.info, resolved.deployment
     rows = [
         _row("accelerator", deployment.accelerator.id, deployment.accelerator.source),
@@ -339,7 +341,7 @@ def provenance_of(resolved: Resolved, snapshot: CatalogSnapshot, now: datetime) 
         calibration=deployment.calibration.name,
         calibration_level=deployment.calibration.level,
         rows=tuple(rows),
-        equations=EQUATIONS,
+        equations=(*EQUATIONS, *further),
     )
 
 

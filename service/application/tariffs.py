@@ -106,7 +106,7 @@ class TariffMaker:
             operating_point=point_of(solution),
             explanation=_explain(spreads[0], long, resolved.price.currency),
             warnings=resolved.deployment.warnings,
-            provenance=provenance_of(resolved, snapshot, now),
+            provenance=provenance_of(resolved, snapshot, now, ("P4", "P7", "T1-T4")),
             resolved={**_estimate_part(resolved.request, trace), **wanted},
             digest=digest_with(digest_of(resolved), wanted),
         )

@@ -110,6 +110,8 @@ def _cached(answer: TariffAnswer) -> str:
                 f"need {100 * long.surcharge_here:+.0f} % on the output rate among this mix{alone}",
             )
         )
+    elif long.infeasible is None:
+        rows.append((f"{long.output_tokens} tokens out", "no surcharge: the fair tariff charges no output"))
     if long.infeasible is not None:
         rows.append((f"{long.output_tokens} tokens out", long.infeasible))
     return "Cached tokens and long outputs\n" + pairs(rows)
