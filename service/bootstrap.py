@@ -36,6 +36,7 @@ from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
 from service.catalog.writer import DatabaseWriter
 from service.settings import Settings
+from service.web.pages import add_explorer
 
 
 def load_settings() -> Settings:
@@ -155,7 +156,9 @@ def create_service(settings: Settings | None = None) -> FastAPI:
             await asyncio.to_thread(holder.stop)
             engine.dispose()
 
-    return create_app(open_services)
+    app = create_app(open_services)
+    add_explorer(app)
+    return app
 
 
 def economics(estimator: Estimator) -> Economics:

@@ -15,6 +15,7 @@ from service.application.answers import EstimateAnswer
 from service.application.ports import CatalogSnapshot
 from service.application.requests import EstimateRequest
 from service.engine.errors import InfeasibleError
+from service.web.pages import add_explorer
 from tests.builders.answers import make_answer
 from tests.builders.catalog import FakeCatalog
 from tests.builders.catalogs import seeded_database_url
@@ -70,5 +71,7 @@ def client(catalog: FakeCatalog, limits: ApiLimits, estimate: Estimate) -> Itera
     async def open_services() -> AsyncIterator[Services]:
         yield make_services(catalog, estimate, lambda: NOW, limits)
 
-    with TestClient(create_app(open_services), raise_server_exceptions=False) as test_client:
+    app = create_app(open_services)
+    add_explorer(app)
+    with TestClient(app, raise_server_exceptions=False) as test_client:
         yield test_client

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from service.api.app import create_app
 from service.api.deps import Services, make_services
 from service.api.limits import ApiLimits
+from service.web.pages import add_explorer
 from tests.api.conftest import fake_estimate
 from tests.builders.catalog import FakeCatalog
 
@@ -22,4 +23,6 @@ def make_app() -> FastAPI:
         limits = ApiLimits(batch_bytes=BATCH_BYTES, body_idle_seconds=IDLE_SECONDS)
         yield make_services(FakeCatalog(), fake_estimate, lambda: datetime.now(UTC), limits)
 
-    return create_app(open_services)
+    app = create_app(open_services)
+    add_explorer(app)
+    return app

@@ -65,6 +65,13 @@ class Page:
             time.sleep(0.1)
         raise TimeoutError(f"never true: {expression}; complaints: {self.complaints}")
 
+    def show_as(self, width: int, height: int, scheme: str = "light") -> None:
+        """Take a window's size and the reader's liking for light or dark."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+        liking = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", features=liking)
+
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}

@@ -34,8 +34,10 @@ _DOCS_PAGE = """<!DOCTYPE html>
 <title>pertoken API</title>
 <link rel="icon" type="image/svg+xml" href="favicon.svg">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>.explorer{font:16px/1.5 system-ui,sans-serif;max-width:1420px;margin:1rem auto 0}</style>
 </head>
 <body>
+<p class="explorer"><a href="explore">Explorer: what a token costs on which hardware, and why</a></p>
 <div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
