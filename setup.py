@@ -20,5 +20,6 @@ setup(
     },
     package_data={
         "": ["py.typed", "*.yaml", "*.html", "*.css", "*.js", "*.svg", "*.json", "*.mako", "*.md"],
+        "service.web": ["static/*"],
     },
 )

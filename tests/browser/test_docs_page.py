@@ -37,6 +37,7 @@ def test_the_documentation_shows_every_operation_and_loads_nothing_from_elsewher
     assert "One estimate" in text
     assert "Unable to render" not in text
     assert page.value_of("document.title") == "pertoken API"
+    page.wait_for("fetch(document.querySelector('.explorer a').href).then(answer => answer.ok)")
     page.wait_for("fetch('favicon.svg').then(answer => answer.ok)")
     outside = [url for url in page.requested if not url.startswith((origin, "data:", "about:", "blob:"))]
     assert outside == []

@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 ANSWERED = "document.querySelector('#answer')?.getAttribute('aria-busy') === 'false'"
-SETTLED = f"{ANSWERED} && document.querySelector('#ratio') && document.querySelector('#curve svg')"
+SETTLED = f"{ANSWERED} && document.querySelectorAll('#ratio, #curve svg').length === 2"
 PHONE, DESK = (360, 740), (1280, 900)
 
 

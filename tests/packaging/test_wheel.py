@@ -131,6 +131,7 @@ def test_the_wheel_carries_migrations_and_seeds(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.startswith("service/_migrations/versions/") for name in names)
     assert "service/_hardware_catalog/units.yaml" in names
+    assert {"service/web/static/index.html", "service/web/static/main.js"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
@@ -140,6 +141,8 @@ def test_it_serves_in_an_empty_directory(command: Path, place: dict[str, Any]) -
     server = subprocess.Popen([command, "serve", "--init", "--port", str(port)], **place)
     try:
         _wait_until_ready(address, server)
+        with urllib.request.urlopen(f"{address}/explore", timeout=10) as page:
+            assert page.headers["Content-Type"].startswith("text/html")
         answer = _fetch(f"{address}/v1/estimates", {"model": "llama-3.1-70b", "accelerator": "h100-sxm"})
         assert [rate["kind"] for rate in answer["rates"]] == ["uncached_input", "cached_input", "output"]
         health = [command.with_name("python"), "-m", "service.cli.healthcheck"]

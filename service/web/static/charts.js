@@ -10,7 +10,7 @@ export const RESOURCES = ["compute", "memory", "network", "overhead"];
 
 /** Bars of several rows on one scale, each cut into shares by resource. Rows: {label, value, shares, text}. */
 export function stackedBars(title, rows) {
-  const [total, left, right] = narrow() ? [360, 96, 64] : [640, 112, 76];
+  const [total, left, right] = narrow() ? [360, 108, 60] : [640, 112, 76];
   const height = 34, gap = 14;
   const most = Math.max(...rows.map((row) => row.value), 1e-300);
   const whole = svg("svg", {
@@ -68,7 +68,7 @@ function drawAxes(whole, box, across, up, [unitX, unitY]) {
   for (const value of up.ticks) {
     const y = up.at(value);
     whole.append(svg("line", { x1: box.left, x2: box.width - box.right, y1: y, y2: y, className: "grid" }));
-    whole.append(svg("text", { x: box.left - 8, y, className: "tick", "text-anchor": "end" }, significant(value, 2)));
+    whole.append(svg("text", { x: box.left - 8, y, className: "tick", "text-anchor": "end" }, short(value)));
   }
   for (const value of across.ticks) {
     const at = across.at(value);

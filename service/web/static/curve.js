@@ -21,7 +21,7 @@ export function curveSection(body, answer, state, { signal, onAxis }) {
     el("option", { value: name, selected: name === axis }, title),
   ));
   select.addEventListener("change", () => onAxis(select.value));
-  const place = el("div", { className: "plot", "aria-busy": "true" });
+  const place = el("div", { className: "plot", "aria-busy": "true" }, el("p", { className: "hint waiting" }, "Drawing\u2026"));
   const section = el(
     "section", { className: "card", id: "curve" },
     el("div", { className: "row" }, el("h2", {}, "What moves it"), el("label", { className: "inline" }, "over ", select)),

@@ -104,8 +104,8 @@ export function showProblem(problem) {
 }
 
 function complainAt(control, error) {
-  const holder = control?.closest(".field");
-  if (!holder || holder.querySelector(".complaint")) return;
+  if (!control || control.hasAttribute("aria-invalid")) return;
+  const holder = control.closest(".pair") ?? control.closest(".field");
   const id = `${control.id}-complaint`;
   const near = error.accepted?.near_matches ?? [];
   const hint = near.length ? ` Near: ${near.join(", ")}.` : "";

@@ -4,6 +4,10 @@ import { stackedBars, RESOURCES } from "./charts.js";
 import { el, table } from "./dom.js";
 import { day, gigabytes, money, percent, seconds, significant, words } from "./format.js";
 
+const HELD_BY = {
+  tpot: "the limit on each further token", ttft: "the limit on the first token", max_batch: "the engine's most sequences",
+  prefill: "prefill in every step", throughput: "throughput, which falls beyond", arrivals: "the arrivals",
+};
 const KINDS = { uncached_input: "input", cached_input: "cached input", output: "output" };
 
 const card = (title, ...content) => el("section", { className: "card" }, el("h2", {}, title), content);
@@ -62,7 +66,7 @@ export function speed(answer) {
     ["Each further token", seconds(latency.tpot_seconds), `${significant(latency.interactivity_tokens_per_second, 3)} a second for each user`],
     ["Whole request", seconds(latency.end_to_end_seconds), `${money(answer.cost_per_request, answer.currency)} each`],
     ["Output of an accelerator", `${significant(throughput.output_tokens_per_second_per_accelerator, 3)} tokens/s`, `${significant(throughput.output_tokens_per_second, 4)} of a replica`],
-    ["Decoding together", significant(point.batch, 3), `${significant(point.concurrency, 3)} in flight; held by ${words(point.limited_by)}`],
+    ["Decoding together", significant(point.batch, 3), `${significant(point.concurrency, 3)} in flight; held by ${HELD_BY[point.limited_by] ?? words(point.limited_by)}`],
     ["Utilisation", percent(point.utilisation), `${answer.currency} ${significant(Number(answer.cost_per_accelerator_hour), 3)} an accelerator-hour`],
     ["Peak reached", percent(answer.mfu), `of FLOP/s; ${percent(answer.mbu)} of memory bandwidth`],
     ["Room for", `${significant(memory.max_batch, 3)} sequences`, `${gigabytes(memory.weights_bytes)} weights of ${gigabytes(memory.usable_bytes)} usable`],
@@ -105,7 +109,7 @@ export function listPrices(answer, compared) {
       return at === null || at === undefined ? "\u2013" : percent(at);
     }, "number"]);
   }
-  columns.push(["since", (row) => day(row.valid_from), ""]);
+  columns.push(["since", (row) => day(row.valid_from), "number"]);
   return card(
     "What providers charge",
     el("p", { className: "hint" }, `${currencies.join(" or ")} per million tokens; the margin of this mix at the modelled cost, and the utilisation at which it is nil.`),
