@@ -127,6 +127,7 @@ CLAIMS: Final[Mapping[str, Callable[[Tree], bool]]] = {
     "falls_with_batch": _falls,
     "listed_is_not_modelled": _listed_differs,
     "every_rule": lambda f: f["serve"]["splits"]["least_of_all"] > 1.0,
+    "low_end": lambda f: f["serve"]["sure"]["ratio"]["p10"] > 1.2,
     "small_head": lambda f: f["flop"]["llama8"]["head_share"] > f["flop"]["llama"]["head_share"],
     "latent": lambda f: (
         f["flop"]["pair_decode"] > f["flop"]["pair_prefill"] and f["flop"]["deepseek"]["pairs_share"] > 0

@@ -42,4 +42,13 @@ def all_figures(workshop: Workshop) -> Figures:
         "base_batch": tree["serve"]["base"]["batch"],
         "compute_bound_batch": tree["serve"]["compute_bound_batch"],
     }
-    return Figures(tree, rows, marks)
+    return Figures(tree, _rounded(rows), _rounded(marks))
+
+
+def _rounded(data: Any) -> Any:
+    """Round what is drawn to what can be seen, so that a drawing changes only where its figures do."""
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_rounded(value) for value in data]
+    return float(f"{data:.5g}") if isinstance(data, float) else data

@@ -6,6 +6,8 @@ from typing import Any
 from essay.workshop import DEEPSEEK, INPUT_TOKENS, LLAMA, OUTPUT_TOKENS, Workshop, filled, in_flight
 from service.application.answers import Bound, EstimateAnswer
 from service.application.curve_requests import CounterfactualSpec
+from service.application.requests import UncertaintyRequest
+from service.application.uncertainty_answers import Interval
 
 Figures = dict[str, Any]
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -25,6 +27,7 @@ def serving_figures(workshop: Workshop) -> Figures:
     crossovers = {row.name: row.at for row in batch.crossovers}
     return {
         "base": _estimate(base),
+        "sure": _sure(workshop),
         "full": _estimate(full),
         "deepseek": _estimate(deepseek),
         "levels": levels,
@@ -70,6 +73,24 @@ def _estimate(answer: EstimateAnswer) -> Figures:
         "mixed": _bound(_step(answer, "mixed"), answer),
         "per_user": 1.0 / answer.tpot_seconds,
     }
+
+
+def _sure(workshop: Workshop) -> Figures:
+    """Return where rates and their ratio lie in 8 of 10 cases, price and utilisation being given."""
+    answer = workshop.estimate(replace(LLAMA, uncertainty=UncertaintyRequest()))
+    if answer.uncertainty is None:
+        raise ValueError("intervals were asked for")
+    found = answer.uncertainty.figures
+    return {
+        "input": _ends(found["rates.uncached_input.per_million_tokens"]),
+        "output": _ends(found["rates.output.per_million_tokens"]),
+        "ratio": _ends(found["output_to_input_ratio"]),
+        "samples": answer.uncertainty.samples,
+    }
+
+
+def _ends(interval: Interval) -> Figures:
+    return {"p10": interval.p10, "p90": interval.p90}
 
 
 def _step(answer: EstimateAnswer, kind: str) -> Bound:

@@ -82,6 +82,10 @@ def test_it_shows_what_the_command_beside_it_answers(page: Page, origin: str) ->
     for rate in answer["rates"]:
         amount = float(_text(page, f"[data-kind={rate['kind']}] .amount").split()[0])
         assert amount == pytest.approx(rate["per_million_tokens"], rel=5e-3)
+        sure = answer["uncertainty"]["figures"].get(f"rates.{rate['kind']}.per_million_tokens")
+        if sure is not None:
+            shown_ends = re.findall(r"\d[\d.]*", _text(page, f"[data-kind={rate['kind']}] .interval"))[2:]
+            assert [float(end) for end in shown_ends] == pytest.approx([sure["p10"], sure["p90"]], rel=5e-3)
     assert answer["explanation"][0] in _text(page, "#why")
     assert _text(page, "#conservation").endswith("apart by 0.")
     prices = page.value_of("document.querySelectorAll('[aria-label^=\"List prices\"] tbody tr').length")

@@ -15,6 +15,7 @@ FALSIFIED: dict[str, Change] = {
     "falls_with_batch": ("serve.levels.3.ratio", 50.0),
     "listed_is_not_modelled": ("market.llama.ratio", 4.0),
     "every_rule": ("serve.splits.least_of_all", 0.9),
+    "low_end": ("serve.sure.ratio.p10", 0.9),
     "small_head": ("flop.llama8.head_share", 0.001),
     "latent": ("flop.pair_decode", 640),
     "time_follows": ("serve.base.mixed.shares.memory", 0.9),

@@ -14,9 +14,11 @@ const card = (title, ...content) => el("section", { className: "card" }, el("h2"
 
 export function headline(answer) {
   const [fresh, , output] = answer.rates;
+  const sure = intervalOf(answer, "output_to_input_ratio");
   return el(
     "section", { className: "card headline" },
-    el("p", { className: "ratio" }, "An output token costs ", el("b", { id: "ratio" }, `${significant(answer.output_to_input_ratio, 3)}\u00d7`), " an input token"),
+    el("p", { className: "ratio" }, "An output token costs ", el("b", { id: "ratio" }, `${significant(answer.output_to_input_ratio, 3)}\u00d7`), " an input token",
+      sure && el("small", { className: "hint" }, ` P10 to P90: ${significant(sure.p10, 2)} to ${significant(sure.p90, 2)}\u00d7`)),
     el("p", { className: "sub" },
       `${money(output.per_million_tokens, output.currency)} against ${money(fresh.per_million_tokens, fresh.currency)} per million, `,
       `${answer.model} on ${answer.accelerators_per_replica} \u00d7 ${answer.accelerator}`),

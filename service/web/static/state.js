@@ -7,7 +7,7 @@ const NAMES = [
 
 const EXAMPLE = {
   model: "llama-3.1-70b", accelerator: "h100-sxm", gpus: "8", precision: "fp8", input: "4000", output: "1000",
-  cached: "0", point: "concurrency", concurrency: "64", utilisation: "50", axis: "batch",
+  cached: "0", point: "concurrency", concurrency: "64", utilisation: "50", sure: "1", axis: "batch",
 };
 
 /** What belongs to a way of giving the load, so that nothing hidden is sent or linked. */
