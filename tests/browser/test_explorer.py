@@ -183,17 +183,21 @@ def test_the_load_is_given_in_one_way(page: Page, origin: str) -> None:
     assert "utilisation" not in json.loads(shlex.split(_text(page, "#curl"))[-1])
 
 
-def test_the_curve_runs_over_the_axis_that_was_chosen(page: Page, origin: str) -> None:
+@pytest.mark.parametrize(
+    ("axis", "words", "count"),
+    [("cached_share", "found in the cache", 3), ("position", "in one request", 2)],
+)
+def test_the_curve_runs_over_the_axis_that_was_chosen(
+    page: Page, origin: str, axis: str, words: str, count: int
+) -> None:
     _open(page, origin)
-    _type(page, "axis", "cached_share")
-    page.wait_for(
-        "document.querySelector('#curve svg')?.getAttribute('aria-label')?.includes('found in the cache')"
-    )
-    assert "axis=cached_share" in page.value_of("location.search")
+    _type(page, "axis", axis)
+    page.wait_for(f"document.querySelector('#curve svg')?.getAttribute('aria-label')?.includes('{words}')")
+    assert f"axis={axis}" in page.value_of("location.search")
     lines = page.value_of(
         "[...document.querySelectorAll('#curve polyline')].map(line => line.getAttribute('points'))"
     )
-    assert len(lines) == 3
+    assert len(lines) == count
     assert all(len(points.split()) > 10 and "NaN" not in points for points in lines)
 
 

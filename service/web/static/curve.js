@@ -4,15 +4,20 @@ import { post } from "./api.js";
 import { lineChart } from "./charts.js";
 import { el } from "./dom.js";
 
+const POINTS = 120;
 const AXES = {
   batch: { title: "sequences decoding together", log: true, now: (answer) => answer.operating_point.batch },
   context: { title: "input tokens", log: true, now: (_, state) => Number(state.input) },
   input_to_output_ratio: { title: "input tokens for each output token", log: true, now: (_, state) => Number(state.input) / Number(state.output) },
   cached_share: { title: "share of the input found in the cache", log: false, now: (_, state) => Number(state.cached) / 100 },
+  position: { title: "position in one request, input tokens first", log: false, now: () => undefined },
   utilisation: { title: "utilisation", log: false, now: (answer) => answer.operating_point.utilisation },
 };
 
 const KINDS = [["uncached_input", "input"], ["cached_input", "cached input"], ["output", "output"]];
+/** Over the positions of one request there is one token at a time: its cost, and that without attention. */
+const PARTS = [["linear", "without attention"], ["cost", "cost"]];
+const linesOf = (axis) => (axis === "position" ? PARTS : KINDS);
 
 /** The section with the curve; `onAxis` hears of another choice. Fills itself once the server has answered. */
 export function curveSection(body, answer, state, { signal, onAxis }) {
@@ -25,7 +30,7 @@ export function curveSection(body, answer, state, { signal, onAxis }) {
   const section = el(
     "section", { className: "card", id: "curve" },
     el("div", { className: "row" }, el("h2", {}, "What moves it"), el("label", { className: "inline" }, "over ", select)),
-    el("ul", { className: "legend" }, KINDS.map(([name, words]) => el("li", { className: `key ${name}` }, words))),
+    el("ul", { className: "legend" }, linesOf(axis).map(([name, words]) => el("li", { className: `key ${name}` }, words))),
     place,
   );
   draw(place, axis, { body, answer, state, signal }).catch((error) => {
@@ -39,9 +44,11 @@ export function curveSection(body, answer, state, { signal, onAxis }) {
 
 async function draw(place, axis, { body, answer, state, signal }) {
   const { uncertainty, ...deployment } = body;
-  const curve = await post("v1/curves", { ...deployment, curve: { axis, points: 60 } }, signal);
+  // The same account of reading the cache as in the rates above, whose default is the run that reads.
+  const view = axis === "position" ? { view: body.kv_view ?? "by_pass" } : {};
+  const curve = await post("v1/curves", { ...deployment, curve: { axis, points: POINTS, ...view } }, signal);
   const { title, log, now } = AXES[axis];
-  const series = KINDS.map(([name, words]) => ({ name: words, className: name, values: curve.series[name] }));
+  const series = linesOf(axis).map(([name, words]) => ({ name: words, className: name, values: curve.series[name] }));
   const chart = lineChart(`Cost of each kind of token over ${title}`, curve.x, series, {
     logX: log, logY: true, unitX: title, unitY: `${curve.currency} per million tokens`, mark: now(answer, state) || undefined,
   });
