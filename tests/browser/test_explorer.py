@@ -87,6 +87,10 @@ def test_it_shows_what_the_command_beside_it_answers(page: Page, origin: str) ->
             shown_ends = re.findall(r"\d[\d.]*", _text(page, f"[data-kind={rate['kind']}] .interval"))[2:]
             assert [float(end) for end in shown_ends] == pytest.approx([sure["p10"], sure["p90"]], rel=5e-3)
     assert answer["explanation"][0] in _text(page, "#why")
+    far = "it extrapolates" in _text(page, "#measured")
+    assert far is answer["evidence"]["extrapolates"]
+    runs = page.value_of("document.querySelectorAll('#measured tbody tr').length")
+    assert runs == len(answer["evidence"]["nearest"])
     assert _text(page, "#conservation").endswith("apart by 0.")
     prices = page.value_of("document.querySelectorAll('[aria-label^=\"List prices\"] tbody tr').length")
     assert prices == len(answer["list_prices"]) > 0

@@ -62,7 +62,7 @@ export function why(answer) {
 }
 
 export function speed(answer) {
-  const { latency, throughput, operating_point: point, memory } = answer;
+  const { latency, throughput, operating_point: point, memory, energy } = answer;
   const facts = [
     ["First token", seconds(latency.ttft_seconds), `p99 ${seconds(latency.ttft_p99_seconds)}`],
     ["Each further token", seconds(latency.tpot_seconds), `${significant(latency.interactivity_tokens_per_second, 3)} a second for each user`],
@@ -71,6 +71,7 @@ export function speed(answer) {
     ["Decoding together", significant(point.batch, 3), `${significant(point.concurrency, 3)} in flight; held by ${HELD_BY[point.limited_by] ?? words(point.limited_by)}`],
     ["Utilisation", percent(point.utilisation), `${answer.currency} ${significant(Number(answer.cost_per_accelerator_hour), 3)} an accelerator-hour`],
     ["Peak reached", percent(answer.mfu), `of FLOP/s; ${percent(answer.mbu)} of memory bandwidth`],
+    ["Energy of an output token", `${significant(energy.joules_per_token.output, 3)} J`, `${significant(energy.facility_joules_per_token.output, 3)} J with host, network, cooling and waiting`],
     ["Room for", `${significant(memory.max_batch, 3)} sequences`, `${gigabytes(memory.weights_bytes)} weights of ${gigabytes(memory.usable_bytes)} usable`],
   ];
   const bound = [
@@ -127,6 +128,22 @@ function note(row, compared) {
   return el("small", {}, text || row.provider_model_id);
 }
 
+/** The measured runs nearest to the estimate, and what is known where there is none near. */
+function measured(evidence) {
+  const columns = [
+    ["run", (row) => row.point.model, ""],
+    ["on", (row) => `${row.point.accelerators} \u00d7 ${row.point.accelerator}, ${row.point.engine}, ${row.point.weight_format}`, ""],
+    ["tokens in, out", (row) => `${significant(row.point.input_tokens, 4)}, ${significant(row.point.output_tokens, 4)}`, "number"],
+    ["in flight", (row) => significant(row.point.concurrency, 4), "number"],
+    ["each token, measured", (row) => seconds(row.point.measured_tpot_seconds), "number"],
+    ["predicted", (row) => seconds(row.point.predicted_tpot_seconds), "number"],
+    ["distance", (row) => significant(row.distance, 2), "number"],
+  ];
+  const far = evidence.extrapolates ? "No measured run is near this estimate: it extrapolates." : "Measured runs are near this estimate.";
+  return el("div", { id: "measured" }, el("p", {}, far),
+    evidence.nearest.length ? table("Nearest measured runs", columns, evidence.nearest, true) : null);
+}
+
 export function sources(answer) {
   const { provenance, conservation, resolved } = answer;
   const columns = [
@@ -142,6 +159,7 @@ export function sources(answer) {
     el("p", { id: "conservation" },
       `Tokens \u00d7 rates give ${money(conservation.sum_per_request, conservation.currency)} a request, the bill is `,
       `${money(conservation.bill_per_request, conservation.currency)}: apart by ${significant(conservation.relative_difference, 2)}.`),
+    measured(answer.evidence),
     sure && el("p", { id: "sure" },
       `P10 to P90 from ${sure.samples} samples: efficiencies (calibration level ${sure.calibration_level}), ${sure.price.rows} prices from `,
       `${significant(sure.price.lowest, 3)} to ${significant(sure.price.highest, 3)} ${sure.price.currency}, utilisation `,
