@@ -2,8 +2,7 @@
 
 import re
 
-import pytest
-
+from essay.charts import draw_charts
 from essay.figures import Figures
 from essay.places import PAGE, PLOTS, TEMPLATE
 from essay.render import render, same_but_for_rounding
@@ -20,9 +19,6 @@ def test_the_page_says_what_the_engine_says(figures: Figures) -> None:
 
 
 def test_the_plots_show_what_the_engine_says(figures: Figures) -> None:
-    pytest.importorskip("altair", reason="the extra plots is not installed")
-    from essay.charts import draw_charts
-
     for name, svg in draw_charts(figures.rows, figures.marks).items():
         committed = (PLOTS / f"{name}.svg").read_text(encoding="utf-8")
         assert same_but_for_rounding(committed, svg, PIXELS), f"{name}.svg is not today's"
