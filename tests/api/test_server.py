@@ -203,16 +203,14 @@ def test_other_requests_are_served_between_the_lines_of_a_batch(port: int) -> No
 
     batch = threading.Thread(target=run_batch)
     batch.start()
-    waits = []
+    served = 0
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         while batch.is_alive():
-            started = time.perf_counter()
             client.post("/v1/estimates", content=GOOD, headers={"Content-Type": "application/json"})
-            waits.append(time.perf_counter() - started)
+            served += 1
             time.sleep(0.005)
     batch.join()
     _check(answers[0], _batch(LINES))
-    waits.sort()
-    # The target is 50 ms at the 99th percentile and a benchmark's to measure; a machine that also runs
-    # other tests gets more time here. Without slices every request would wait for the whole batch.
-    assert waits[len(waits) // 2] < 0.1
+    # Without slices one request would wait for the whole batch; how long each waits is a benchmark's to
+    # measure, and a slow machine slows the batch as it slows them.
+    assert served >= 10

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,13 +38,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[EstimateRequest]:
     return requests
 
 
-def test_help_takes_less_than_four_tenths_of_a_second() -> None:
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "service.cli.main", "--help"], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.4
+def test_help_loads_nothing_that_takes_time() -> None:
+    # benchmarks/startup.py measures the time; these are what would take it.
+    code = (
+        "import sys, contextlib, io\n"
+        "from service.cli.main import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as told:\n"
+        "    sys.argv = ['pertoken', '--help']\n"
+        "    main()\n"
+        "assert 'serve' in told.getvalue()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"numpy", "fastapi", "starlette", "pydantic", "sqlalchemy", "uvicorn", "genai_prices", "asyncio"}
+    assert not heavy.intersection(done.stdout.split())
 
 
 def test_help_names_every_command(run: RunCommand) -> None:
