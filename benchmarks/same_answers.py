@@ -140,7 +140,10 @@ def answers() -> list[Any]:
             problem = problem_of(error)
             results.append({"refused": problem.kind.name, "detail": problem.detail})
         else:
-            results.append(asdict(answer))
+            values = asdict(answer)
+            # As in JSON, what a provider offers stands in the row itself.
+            values["list_prices"] = [{**one.pop("offer", {}), **one} for one in values["list_prices"]]
+            results.append(values)
     return results
 
 

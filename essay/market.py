@@ -102,7 +102,9 @@ def _margin_rows(answer: TariffAnswer, name: str) -> list[Figures]:
 
 def _llama(listings: list[ListPriceComparison]) -> Figures:
     ranked = [row for row in listings if row.rank is not None]
-    ratios = [row.output_to_input_ratio for row in ranked if row.output_to_input_ratio is not None]
+    ratios = [
+        row.offer.output_to_input_ratio for row in ranked if row.offer.output_to_input_ratio is not None
+    ]
     by_kind = {
         kind: float(
             np.median([row.margin_by_kind[kind] for row in ranked if row.margin_by_kind[kind] is not None])
@@ -151,10 +153,10 @@ def _infeasible(across: AcrossModels) -> str:
 def _listed_ratios(workshop: Workshop) -> Any:
     """Return the output:input ratio of every ranked listing of every model of the catalog."""
     found = [
-        prepared.ratio
+        prepared.offer.output_to_input_ratio
         for model in workshop.snapshot.models()
         for prepared in _ranked(workshop, model.id)
-        if prepared.ratio is not None
+        if prepared.offer.output_to_input_ratio is not None
     ]
     return np.array(found, dtype=np.float64)
 
@@ -164,4 +166,4 @@ def _ranked(workshop: Workshop, model: str) -> list[Prepared]:
         replace(LLAMA, model=model, layout=None, formats=None), workshop.snapshot, AS_OF
     )
     listings = workshop.estimator.listings(resolved, workshop.snapshot)
-    return [one for one in listings if one.prices.unranked_because is None]
+    return [one for one in listings if one.ranks]

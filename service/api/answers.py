@@ -3,14 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
-
 from service.api.deps import CatalogPort, Services
 from service.api.strict_json import parse_strict_json
 from service.api.translate import read_estimate
 from service.application.answers import EstimateAnswer
 from service.application.ports import CatalogSnapshot
-from service.application.render import to_json_values
+from service.application.render import to_json_text
 
 
 def compute_estimate(
@@ -57,4 +55,4 @@ def encode_answer(answer: EstimateAnswer) -> bytes:
     """Return the JSON text of an answer; same build, same answer, same bytes."""
     # The answer is not validated again on its way out: a test validates real answers against the
     # published schema instead.
-    return orjson.dumps(to_json_values(answer))
+    return to_json_text(answer).encode()

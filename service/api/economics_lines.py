@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from service.api.answers import unconfirmed_seconds
 from service.api.deps import Economics, Services
 from service.api.problems import ProblemError
@@ -16,7 +14,7 @@ from service.application.compare_answers import CompareAnswer
 from service.application.curve_answers import CurveAnswer
 from service.application.errors import UnavailableError
 from service.application.ports import CatalogSnapshot
-from service.application.render import render_float, to_json_values
+from service.application.render import render_float, to_json_text
 from service.application.tariff_answers import TariffAnswer
 
 Answer = CurveAnswer | TariffAnswer | CompareAnswer
@@ -68,7 +66,7 @@ class EconomicsLines:
         if not isinstance(found, CurveAnswer):
             total = self._cost_per_request.get(found.currency, 0.0)
             self._cost_per_request[found.currency] = total + found.cost_per_request
-        return orjson.dumps(to_json_values(replace(found, provenance=provenance)))
+        return to_json_text(replace(found, provenance=provenance)).encode()
 
     def totals(self) -> dict[str, Any]:
         """Return the cost by currency; curves have none."""

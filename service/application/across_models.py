@@ -84,7 +84,8 @@ def _row(
         return ListedRatio(name, None, None, None, None, 0, None, None, None, {}, None, error.message)
     cost = modelled_cost(solution)
     listed = ranked(compare_with_list(estimator.listings(solution.resolved, snapshot), cost))
-    ratios = [row.output_to_input_ratio for row in listed if row.output_to_input_ratio is not None]
+    listed_ratios = (row.offer.output_to_input_ratio for row in listed)
+    ratios = [ratio for ratio in listed_ratios if ratio is not None]
     prices = [row.price_per_request for row in listed if row.price_per_request is not None]
     price: Decimal | None = median(prices) if prices else None
     fresh, output = cost.rates[0].per_million_tokens, cost.rates[2].per_million_tokens

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from service.application.cost_answers import (
     CostBasis,
@@ -19,6 +19,7 @@ from service.application.cost_answers import (
 )
 from service.application.energy_answers import EnergyUse
 from service.application.evidence_answers import Evidence
+from service.application.render import INLINE
 from service.application.requests import EstimateRequest
 from service.application.uncertainty_answers import Uncertainty
 
@@ -144,8 +145,8 @@ class OperatorTime:
 
 
 @dataclass(frozen=True, slots=True)
-class ListPriceComparison:
-    """One provider's list prices beside the modelled cost."""
+class Offer:
+    """What one provider lists for a model, whatever the cost beside it."""
 
     provider: str
     provider_model_id: str
@@ -157,6 +158,17 @@ class ListPriceComparison:
     cache_write_per_million: Decimal | None
     output_per_million: Decimal | None
     output_to_input_ratio: float | None
+    valid_from: datetime
+    valid_from_basis: str
+    rows: tuple[int, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPriceComparison:
+    """One provider's list prices beside the modelled cost."""
+
+    offer: Annotated[Offer, INLINE]
     price_per_request: Decimal | None
     """The list price of the mix's mean request; None where the currency or a meter is missing."""
     margin: float | None
@@ -165,10 +177,6 @@ class ListPriceComparison:
     breakeven_utilisation: float | None
     """Utilisation at which the margin is zero; above 1 it cannot be reached."""
     rank: int | None
-    valid_from: datetime
-    valid_from_basis: str
-    rows: tuple[int, ...]
-    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ class Comparer:
         if request.across_models:
             across = across_models(self._estimator, request.estimate, snapshot, now)
         ratios = [
-            row.output_to_input_ratio for row in ranked(listed) if row.output_to_input_ratio is not None
+            row.offer.output_to_input_ratio
+            for row in ranked(listed)
+            if row.offer.output_to_input_ratio is not None
         ]
         fresh, output = cost.rates[0].per_million_tokens, cost.rates[2].per_million_tokens
         row = resolved.price.row
@@ -189,10 +191,11 @@ def _explain(
     if best is not None and best.margin is not None and best.breakeven_utilisation is not None:
         reach = "" if best.breakeven_utilisation <= 1 else ", which no fleet reaches"
         sentences.append(
-            f"The cheapest offer, {best.provider}'s, leaves {best.margin:.0%} of its price on this mix at "
-            f"{cost.utilisation:.0%} utilisation; it breaks even at {best.breakeven_utilisation:.0%}{reach}."
+            f"The cheapest offer, {best.offer.provider}'s, leaves {best.margin:.0%} of its price on this mix "
+            f"at {cost.utilisation:.0%} utilisation; it breaks even at "
+            f"{best.breakeven_utilisation:.0%}{reach}."
         )
-    apart = [row.listing.provider for row in compared if row.outlier is not None]
+    apart = [row.listing.offer.provider for row in compared if row.outlier is not None]
     if apart:
         sentences.append(f"Apart from the other prices: {', '.join(apart)}.")
     if across is not None and across.listed_over_modelled_median is not None:

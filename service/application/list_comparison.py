@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
-from service.application.answers import ListPriceComparison, Rate
+from service.application.answers import ListPriceComparison, Offer, Rate, TokenKind
 from service.application.list_prices import ListedPrices
 
 COMPARED_RELATIONS = frozenset({"same", "quantised"})
@@ -27,18 +26,12 @@ class ModelledCost:
 class Prepared:
     """What a comparison needs of one listing, read once."""
 
-    prices: ListedPrices
-    currency: str
-    amounts: tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
-    """Input, cached input, cache write, output per million."""
+    offer: Offer
     by_request: tuple[Decimal, Decimal, Decimal] | None
     """Input, cached input (or input), output per million; None where a request has no price."""
     by_kind: tuple[float | None, float | None, float | None]
-    ratio: float | None
-    rows: tuple[int, ...]
-    valid_from: datetime
-    valid_from_basis: str
-    source: str
+    ranks: bool
+    """Takes part in a ranking."""
 
 
 def prepare(listed: Sequence[ListedPrices]) -> tuple[Prepared, ...]:
@@ -66,68 +59,78 @@ def compare_with_list(listed: Sequence[Prepared], cost: ModelledCost) -> tuple[L
     ranked = sorted(
         (total, place)
         for place, (one, total) in enumerate(zip(listed, totals, strict=True))
-        if total is not None and one.prices.unranked_because is None and one.currency == cost.currency
+        if total is not None and one.ranks and one.offer.currency == cost.currency
     )
     rank = {place: number + 1 for number, (_, place) in enumerate(ranked)}
     order = [place for _, place in ranked] + [place for place in range(len(listed)) if place not in rank]
-    return tuple(_compare(listed[place], totals[place], cost, rank.get(place)) for place in order)
+    modelled = [(rate.kind, rate.per_million_tokens) for rate in cost.rates]
+    return tuple(
+        _other_currency(listed[place].offer, totals[place], modelled)
+        if listed[place].offer.currency != cost.currency
+        else _compare(listed[place], totals[place], (cost, modelled), rank.get(place))
+        for place in order
+    )
 
 
 def _prepare(prices: ListedPrices) -> Prepared:
     rates = (prices.input, prices.cache_read, prices.cache_write, prices.output)
-    amounts = tuple(None if rate is None else rate.per_million for rate in rates)
-    fresh, cached, write, output = amounts
-    whole = fresh is not None and output is not None
-    rows = prices.rows
+    fresh, cached, write, output = (None if rate is None else rate.per_million for rate in rates)
+    rows, listing = prices.rows, prices.listing
     newest = max(rows, key=lambda row: row.stamp.valid_from)
-    return Prepared(
-        prices=prices,
+    offer = Offer(
+        provider=listing.provider,
+        provider_model_id=listing.provider_model_id,
+        relation=listing.relation,
+        routed_from=listing.routed_from,
         currency=rows[0].price.currency,
-        amounts=(fresh, cached, write, output),
-        by_request=(fresh, fresh if cached is None else cached, output)
-        if fresh is not None and output is not None
-        else None,
-        by_kind=(_positive(fresh), _positive(cached), _positive(output)),
-        ratio=float(output / fresh) if whole and fresh and output is not None else None,
-        rows=tuple(row.stamp.row_id for row in rows),
+        input_per_million=fresh,
+        cached_input_per_million=cached,
+        cache_write_per_million=write,
+        output_per_million=output,
+        output_to_input_ratio=float(output / fresh) if fresh and output is not None else None,
         valid_from=newest.stamp.valid_from,
         valid_from_basis=newest.stamp.valid_from_basis,
+        rows=tuple(row.stamp.row_id for row in rows),
         source=newest.source,
     )
+    whole = None if fresh is None or output is None else (fresh, fresh if cached is None else cached, output)
+    by_kind = (_positive(fresh), _positive(cached), _positive(output))
+    return Prepared(offer, whole, by_kind, prices.unranked_because is None)
 
 
 def _positive(amount: Decimal | None) -> float | None:
     return float(amount) if amount else None
 
 
+_Modelled = Sequence[tuple[TokenKind, float]]
+"""Modelled cost of each kind of token, per million."""
+
+
 def _compare(
-    one: Prepared, total: Decimal | None, cost: ModelledCost, rank: int | None
+    one: Prepared, total: Decimal | None, modelled: tuple[ModelledCost, _Modelled], rank: int | None
 ) -> ListPriceComparison:
-    same_currency = one.currency == cost.currency
-    priced = float(total) if total is not None and same_currency and total > 0 else None
-    margins = [
-        None if listed is None or not same_currency else 1.0 - rate.per_million_tokens / listed
-        for listed, rate in zip(one.by_kind, cost.rates, strict=True)
-    ]
-    listing, amounts = one.prices.listing, one.amounts
+    cost, by_kind = modelled
+    margin = breakeven = None
+    if total is not None and total > 0:
+        part = cost.cost_per_request / float(total)
+        margin, breakeven = 1.0 - part, part * cost.utilisation
     return ListPriceComparison(
-        provider=listing.provider,
-        provider_model_id=listing.provider_model_id,
-        relation=listing.relation,
-        routed_from=listing.routed_from,
-        currency=one.currency,
-        input_per_million=amounts[0],
-        cached_input_per_million=amounts[1],
-        cache_write_per_million=amounts[2],
-        output_per_million=amounts[3],
-        output_to_input_ratio=one.ratio,
-        price_per_request=None if total is None else round(total, PRICE_DIGITS).normalize(),
-        margin=None if priced is None else 1.0 - cost.cost_per_request / priced,
-        margin_by_kind={rate.kind: margin for rate, margin in zip(cost.rates, margins, strict=True)},
-        breakeven_utilisation=None if priced is None else cost.cost_per_request * cost.utilisation / priced,
+        offer=one.offer,
+        price_per_request=_plain(total),
+        margin=margin,
+        margin_by_kind={
+            kind: None if listed is None else 1.0 - rate / listed
+            for (kind, rate), listed in zip(by_kind, one.by_kind, strict=True)
+        },
+        breakeven_utilisation=breakeven,
         rank=rank,
-        valid_from=one.valid_from,
-        valid_from_basis=one.valid_from_basis,
-        rows=one.rows,
-        source=one.source,
     )
+
+
+def _other_currency(offer: Offer, total: Decimal | None, by_kind: _Modelled) -> ListPriceComparison:
+    """Return a comparison without figures: amounts in different currencies do not compare."""
+    return ListPriceComparison(offer, _plain(total), None, {kind: None for kind, _ in by_kind}, None, None)
+
+
+def _plain(total: Decimal | None) -> Decimal | None:
+    return None if total is None else round(total, PRICE_DIGITS).normalize()

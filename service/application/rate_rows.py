@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from service.engine.workload import Moments
 
 KIND_NAMES: tuple[TokenKind, ...] = ("uncached_input", "cached_input", "output")
 COMPONENT_NAMES = tuple(dict.fromkeys(COMPONENTS[name] for name in OPERATORS))
-_COMPONENT_OF = np.array(
-    [[1.0 if COMPONENTS[name] == part else 0.0 for name in OPERATORS] for part in COMPONENT_NAMES]
+_OPERATORS_OF = np.array(
+    [[1.0 if COMPONENTS[name] == part else 0.0 for part in COMPONENT_NAMES] for name in OPERATORS]
 )
+"""Operators to components, shape (9, components)."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Split:
     bill: Bill
     currency: str
 
-    @property
+    @cached_property
     def tokens(self) -> Array:
         """Tokens per request of the mix by kind and class, shape (3, K)."""
         return stack_rows(self.moments.uncached, self.moments.cached, self.moments.output)
@@ -76,7 +78,7 @@ def class_rates(split: Split, of_mix: Sequence[Rate], names: Sequence[str]) -> t
 def conservation(split: Split) -> Conservation:
     """Return the check: sum over kinds and classes of tokens x rate beside the bill (METHOD 5)."""
     tokens = split.tokens
-    by_kind = np.add.reduce(np.add.reduce(split.shares, axis=3), axis=0)
+    by_kind = np.add.reduce(split.shares, axis=(0, 3))
     rates = rates_per_token(by_kind, tokens, np.zeros_like(tokens), split.bill.per_request)
     total = sum_of_rates(rates, tokens)
     return Conservation(
@@ -111,40 +113,37 @@ def phase_rates(split: Split, increments: PhaseIncrements) -> Mapping[str, Mappi
 def _rows(split: Split, shares: Array, tokens: Array, whose: tuple[str | None, float]) -> tuple[Rate, ...]:
     """Make one row a kind from shares of shape (9, 3, 4)."""
     class_name, per_class_request = whose
+    bill = split.bill
     resources = np.add.reduce(shares, axis=0)
     by_kind = np.add.reduce(resources, axis=1)
-    components = _COMPONENT_OF @ np.add.reduce(shares, axis=2)
-    empty_cached = by_kind[CACHED] <= 0
+    resource_rows = resources.tolist()
+    component_rows = (np.add.reduce(shares, axis=2).T @ _OPERATORS_OF).tolist()
     limits = np.array([0.0, split.attribution.cached_limit_share, 0.0])
-    per_million = rates_per_token(by_kind, tokens, limits, split.bill.per_request) * TOKENS_PER_MILLION
-    seconds = per_million * (split.bill.accelerator_seconds_per_request / split.bill.per_request)
-    if empty_cached:
+    per_million = (rates_per_token(by_kind, tokens, limits, bill.per_request) * TOKENS_PER_MILLION).tolist()
+    if by_kind[CACHED] <= 0:
         # The limit of a first cached token: attention alone, on whichever side binds there.
-        row = split.attribution.shares[ATTENTION_PREFILL].sum(axis=(0, 1))
-        resources[CACHED] = row if row.sum() > 0 else np.array([1.0, 0.0, 0.0, 0.0])
-        components[:, CACHED] = _COMPONENT_OF[:, ATTENTION_PREFILL]
-    resource_rows = _normalised(resources).tolist()
-    component_rows = _normalised(components.T).tolist()
-    costs = (by_kind * (split.bill.per_request * per_class_request)).tolist()
-    counts = (tokens * per_class_request).tolist()
-    figures = zip(KIND_NAMES, per_million.tolist(), counts, costs, seconds.tolist(), strict=True)
+        row = np.add.reduce(split.attribution.shares[ATTENTION_PREFILL], axis=(0, 1))
+        resource_rows[CACHED] = row.tolist() if row.any() else [1.0, 0.0, 0.0, 0.0]
+        component_rows[CACHED] = _OPERATORS_OF[ATTENTION_PREFILL].tolist()
+    seconds_per_money = bill.accelerator_seconds_per_request / bill.per_request
+    figures = zip(KIND_NAMES, per_million, tokens.tolist(), by_kind.tolist(), strict=True)
     return tuple(
         Rate(
             kind=kind,
             class_name=class_name,
             per_million_tokens=rate,
             currency=split.currency,
-            tokens_per_request=count,
-            cost_per_request=cost,
-            accelerator_seconds_per_million_tokens=time,
-            share_by_resource=dict(zip(RESOURCES, resource_rows[k], strict=True)),
-            share_by_component=dict(zip(COMPONENT_NAMES, component_rows[k], strict=True)),
+            tokens_per_request=count * per_class_request,
+            cost_per_request=share * bill.per_request * per_class_request,
+            accelerator_seconds_per_million_tokens=rate * seconds_per_money,
+            share_by_resource=_shares(RESOURCES, resource_rows[k]),
+            share_by_component=_shares(COMPONENT_NAMES, component_rows[k]),
         )
-        for k, (kind, rate, count, cost, time) in enumerate(figures)
+        for k, (kind, rate, count, share) in enumerate(figures)
     )
 
 
-def _normalised(values: Array) -> Array:
-    totals = np.add.reduce(values, axis=1, keepdims=True)
-    shares: Array = values / np.where(totals > 0, totals, 1.0)
-    return shares
+def _shares(names: Sequence[str], parts: Sequence[float]) -> dict[str, float]:
+    """Return parts over their sum by name; all 0 where there are none."""
+    total = sum(parts) or 1.0
+    return {name: part / total for name, part in zip(names, parts, strict=True)}

@@ -204,11 +204,10 @@ def _listed(listings: Sequence[Prepared], currency: str) -> list[Sheet]:
     """Return the list prices that providers ask for the model in the currency of the cost."""
     sheets: list[Sheet] = []
     for one in listings:
-        if one.by_request is None or one.currency != currency or not any(one.by_request):
+        if one.by_request is None or one.offer.currency != currency or not any(one.by_request):
             continue
         rates = np.array([float(amount) for amount in one.by_request]) / TOKENS_PER_MILLION
-        listing = one.prices.listing
-        sheets.append((f"{listing.provider}/{listing.provider_model_id}", "list", rates))
+        sheets.append((f"{one.offer.provider}/{one.offer.provider_model_id}", "list", rates))
     return sheets
 
 

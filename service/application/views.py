@@ -10,7 +10,7 @@ from service.engine.batching import SteadyState
 from service.engine.memory import MemoryPlan
 from service.engine.operating_point import Solved, ttft_quantile
 from service.engine.spans import Array
-from service.engine.step import StepLoad, step_work
+from service.engine.step import step_work
 from service.engine.tables import OPERATORS, ROOFLINE_OPERATORS, ReplicaTable
 from service.engine.types import Layout
 
@@ -48,13 +48,7 @@ def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout) -> Late
 
 def bounds_of(subject: Subject, attribution: Attribution) -> tuple[Bound, ...]:
     """Return what limits a decode-only step and one with a chunk."""
-    decode, mixed = subject.state.decode_load, subject.state.mixed_load
-    both = StepLoad(
-        np.concatenate((decode.decode, mixed.decode)),
-        np.concatenate((decode.chunk, mixed.chunk)),
-        np.concatenate((decode.group, mixed.group)),
-    )
-    flop, data = step_work(subject.load.coefficients, both)
+    flop, data = step_work(subject.load.coefficients, subject.state.step_loads)
     flops, moved = np.add.reduce(flop, axis=0).tolist(), np.add.reduce(data, axis=0).tolist()
     return (
         _bound("decode", subject.table, attribution.decode_parts, (flops[0], moved[0])),

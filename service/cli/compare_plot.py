@@ -36,7 +36,7 @@ def draw_compare(answer: CompareAnswer, path: Path) -> None:
 def _prices(answer: CompareAnswer) -> Panel:
     rows = [
         {
-            "offer": f"{row.listing.provider}: {row.listing.provider_model_id}",
+            "offer": f"{row.listing.offer.provider}: {row.listing.offer.provider_model_id}",
             "price": float(row.listing.price_per_request or 0),
             "rank": row.listing.rank,
         }

@@ -55,22 +55,22 @@ def _listings(answer: CompareAnswer) -> str:
 
 
 def _listing(row: ComparedListing) -> tuple[str, ...]:
-    item = row.listing
+    item, offer = row.listing, row.listing.offer
     margins = item.margin_by_kind
-    routed = "" if item.routed_from is None else f" (routes {item.routed_from})"
+    routed = "" if offer.routed_from is None else f" (routes {offer.routed_from})"
     apart = "" if row.outlier is None else f" {row.outlier}"
     return (
         "-" if item.rank is None else str(item.rank),
-        f"{item.provider}{routed}",
-        item.provider_model_id + ("" if item.relation == "same" else f" ({item.relation})"),
-        item.currency,
+        f"{offer.provider}{routed}",
+        offer.provider_model_id + ("" if offer.relation == "same" else f" ({offer.relation})"),
+        offer.currency,
         figure(None if item.price_per_request is None else float(item.price_per_request)),
         percent(item.margin),
         *(percent(margins.get(kind)) for kind in ("uncached_input", "cached_input", "output")),
         _reached(item.breakeven_utilisation),
         _reached(row.utilisation_at_target_margin),
         "-" if row.price_over_median is None else f"{figure(row.price_over_median, 3)}{apart}",
-        f"{item.valid_from:%Y-%m-%d}",
+        f"{offer.valid_from:%Y-%m-%d}",
     )
 
 

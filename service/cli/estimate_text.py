@@ -223,11 +223,11 @@ def _list_prices(answer: EstimateAnswer) -> str:
         return "List prices\n  No provider in the catalog lists this model."
     lines = ["List prices per million tokens; margin on this mix, and the utilisation at which it is nil"]
     for relation, title in (("same", ""), ("quantised", "quantised")):
-        items = [item for item in answer.list_prices if item.relation == relation]
+        items = [item for item in answer.list_prices if item.offer.relation == relation]
         if items:
             lines += [f"{title}:"] if title else []
             lines.append(table(_LIST_TITLES, [_list_price_row(item) for item in items]))
-    others = [item for item in answer.list_prices if item.relation not in ("same", "quantised")]
+    others = [item for item in answer.list_prices if item.offer.relation not in ("same", "quantised")]
     if others:
         lines.append(f"and {len(others)} listings of models derived from it (--json)")
     return "\n".join(lines)
@@ -235,14 +235,15 @@ def _list_prices(answer: EstimateAnswer) -> str:
 
 def _list_price_row(item: ListPriceComparison) -> tuple[str, ...]:
     even = "never" if (item.breakeven_utilisation or 0) > 1 else percent(item.breakeven_utilisation)
+    offer = item.offer
     return (
-        item.provider if item.routed_from is None else f"{item.provider} (routes {item.routed_from})",
-        item.provider_model_id,
-        item.currency,
-        amount(item.input_per_million),
-        amount(item.cached_input_per_million),
-        amount(item.output_per_million),
-        figure(item.output_to_input_ratio, 3),
+        offer.provider if offer.routed_from is None else f"{offer.provider} (routes {offer.routed_from})",
+        offer.provider_model_id,
+        offer.currency,
+        amount(offer.input_per_million),
+        amount(offer.cached_input_per_million),
+        amount(offer.output_per_million),
+        figure(offer.output_to_input_ratio, 3),
         percent(item.margin),
         even,
     )

@@ -57,8 +57,7 @@ def rates_per_token(shares: Array, tokens: Array, limits: Array, per_request: fl
     per_request
         The bill.
     """
-    there = tokens > 0
-    paid = np.where(there, shares / np.where(there, tokens, 1.0), limits)
+    paid = np.divide(shares, tokens, out=limits.copy(), where=tokens > 0)
     return per_request * paid
 
 

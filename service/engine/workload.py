@@ -7,6 +7,7 @@ W6 of docs/equations.md; METHOD 3.
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -90,9 +91,10 @@ def make_mix(samples: npt.ArrayLike, class_index: npt.ArrayLike, weight: npt.Arr
 
 
 def _check_samples(rows: Array, shares: Array) -> None:
-    if not (np.isfinite(rows).all() and np.isfinite(shares).all()):
+    total = float(np.add.reduce(shares))
+    if not isfinite(float(np.add.reduce(rows, axis=None)) + total):
         raise InvalidInputError("Token counts and weights must be finite numbers.", field="workload")
-    if shares.min() < 0 or shares.sum() <= 0:
+    if shares.min() < 0 or total <= 0:
         raise InvalidInputError(
             "Class weights must not be negative and at least one must be positive.", field="workload"
         )

@@ -78,8 +78,8 @@ def test_a_price_apart_from_the_others_is_told() -> None:
     catalog = offered(a=("1", "3"), b=("1.1", "3"), c=("0.9", "3"), d=("1", "3.2"), e=("20", "60"))
     rows = compare(catalog).listings
     assert [row.listing.rank for row in rows] == [1, 2, 3, 4, 5]
-    assert rows[0].listing.provider == "c"
-    assert {row.listing.provider: row.outlier for row in rows} == {
+    assert rows[0].listing.offer.provider == "c"
+    assert {row.listing.offer.provider: row.outlier for row in rows} == {
         "a": None, "b": None, "c": None, "d": None, "e": "dear",
     }  # fmt: skip
     middle = sorted(float(row.listing.price_per_request or 0) for row in rows)[2]
@@ -146,5 +146,5 @@ def test_prices_in_another_currency_are_shown_and_not_ranked() -> None:
         replace(row, price=Price(row.price.amount, "EUR", row.price.per)) for row in SNAPSHOT.all_list_prices
     )
     (row,) = compare(replace(SNAPSHOT, all_list_prices=rows)).listings
-    assert (row.listing.currency, row.listing.rank, row.listing.margin) == ("EUR", None, None)
+    assert (row.listing.offer.currency, row.listing.rank, row.listing.margin) == ("EUR", None, None)
     assert row.utilisation_at_target_margin is None

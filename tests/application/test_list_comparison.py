@@ -54,7 +54,7 @@ def test_a_request_is_priced_by_its_mean_tokens_and_the_margin_follows() -> None
     price = (2000 * 0.60 + 1000 * 0.30 + 500 * 1.80) / 1e6
     assert one.price_per_request == Decimal("0.0024")
     assert one.margin == pytest.approx(1 - COST.cost_per_request / price)
-    assert one.output_to_input_ratio == 3.0
+    assert one.offer.output_to_input_ratio == 3.0
     assert one.margin_by_kind == pytest.approx(
         {"uncached_input": 1 - 0.5 / 0.6, "cached_input": 1 - 0.1 / 0.3, "output": 1 - 1.5 / 1.8}
     )
@@ -74,7 +74,7 @@ def test_at_the_break_even_utilisation_the_margin_is_zero() -> None:
 def test_where_no_cached_rate_is_listed_cached_tokens_cost_what_fresh_ones_do() -> None:
     (one,) = compare_with_list(prepare([_listed(amounts=("0.60", None, "1.80"))]), COST)
     assert one.price_per_request == Decimal("0.0027")
-    assert one.cached_input_per_million is None
+    assert one.offer.cached_input_per_million is None
     assert one.margin_by_kind["cached_input"] is None
 
 
@@ -85,7 +85,7 @@ def test_the_cheapest_listing_ranks_first_and_unranked_ones_follow() -> None:
         _listed("router", ("0.01", "0.01", "0.01"), unranked="routed"),
     ]
     rows = compare_with_list(prepare(listed), COST)
-    assert [(row.provider, row.rank) for row in rows] == [("cheap", 1), ("dear", 2), ("router", None)]
+    assert [(row.offer.provider, row.rank) for row in rows] == [("cheap", 1), ("dear", 2), ("router", None)]
 
 
 def test_another_currency_has_neither_margin_nor_rank() -> None:
@@ -97,7 +97,7 @@ def test_another_currency_has_neither_margin_nor_rank() -> None:
 
 def test_a_free_listing_has_no_margin() -> None:
     (one,) = compare_with_list(prepare([_listed(amounts=("0", "0", "0"), unranked="free")]), COST)
-    assert (one.margin, one.rank, one.output_to_input_ratio) == (None, None, None)
+    assert (one.margin, one.rank, one.offer.output_to_input_ratio) == (None, None, None)
     assert set(one.margin_by_kind.values()) == {None}
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.application.answers import EstimateAnswer
+from service.application.answers import EstimateAnswer, ListPriceComparison, Offer
 from service.application.render import (
     render_datetime,
     render_decimal,
@@ -108,6 +108,34 @@ def test_rounding_at_once_gives_what_rounding_through_text_gives(numbers: list[f
         # A number within 1e-7 of the middle between two decimals may go to either.
         assert rounded == pytest.approx(render_float(number), rel=1.1e-8, abs=0.0)
         assert rounded == render_float(rounded)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_no_number_is_null_and_text_that_looks_like_one_stays(odd: float) -> None:
+    answer = replace(make_answer(), mfu=odd, warnings=('the key "x":inf, or ":nan}',))
+    values = to_json_values(answer)
+    assert values["mfu"] is None
+    assert values["warnings"] == ['the key "x":inf, or ":nan}']
+    assert values["mbu"] == render_float(answer.mbu)
+
+
+def test_texts_and_keys_are_escaped() -> None:
+    odd = '100 % of "it"\\\n\u00e9'
+    values = to_json_values(replace(make_answer(), model=odd, phase_increments={odd: {odd: 1 / 3}}))
+    assert values["model"] == odd
+    assert values["phase_increments"] == {odd: {odd: 0.333333333}}
+
+
+def test_what_an_offer_says_stands_in_the_comparison_itself() -> None:
+    answer = make_answer()
+    (row,) = to_json_values(replace(answer, list_prices=answer.list_prices[:1]))["list_prices"]
+    assert row.keys() == {
+        *(field.name for field in fields(Offer)),
+        *(field.name for field in fields(ListPriceComparison) if field.name != "offer"),
+    }
+    other = replace(answer.list_prices[0].offer, provider="other")
+    changed = replace(answer, list_prices=(replace(answer.list_prices[0], offer=other),))
+    assert to_json_values(changed)["list_prices"] == [{**row, "provider": "other"}]
 
 
 def test_nothing_that_was_rendered_is_the_callers_own() -> None:

@@ -11,6 +11,7 @@ from service.application.answers import (
     Latency,
     ListPriceComparison,
     Memory,
+    Offer,
     OperatingPoint,
     OperatorTime,
     Provenance,
@@ -51,7 +52,7 @@ def make_rate(
 
 
 def make_list_price(provider: str = "acme", relation: str = "same") -> ListPriceComparison:
-    return ListPriceComparison(
+    offer = Offer(
         provider=provider,
         provider_model_id="acme/llama-3.1-70b",
         relation=relation,
@@ -62,15 +63,18 @@ def make_list_price(provider: str = "acme", relation: str = "same") -> ListPrice
         cache_write_per_million=None,
         output_per_million=Decimal("1.80"),
         output_to_input_ratio=3.0,
+        valid_from=WHEN,
+        valid_from_basis="observed",
+        rows=(7, 8),
+        source="genai-prices",
+    )
+    return ListPriceComparison(
+        offer=offer,
         price_per_request=Decimal("0.00240"),
         margin=0.25,
         margin_by_kind={"uncached_input": 0.5, "cached_input": None, "output": 1 / 6},
         breakeven_utilisation=0.45,
         rank=1,
-        valid_from=WHEN,
-        valid_from_basis="observed",
-        rows=(7, 8),
-        source="genai-prices",
     )
 
 

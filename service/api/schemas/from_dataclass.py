@@ -17,7 +17,7 @@ from typing import Annotated, Any, Optional, Union, get_args, get_origin, get_ty
 from pydantic import BaseModel, Field, create_model
 
 from service.api.schemas.estimate_request import EstimateBody
-from service.application.render import Figures
+from service.application.render import INLINE, Figures
 from service.application.requests import EstimateRequest
 
 DecimalText = Annotated[
@@ -50,15 +50,23 @@ def model_of(owner: type[Any]) -> type[BaseModel]:
     known = _MADE.get(owner)
     if known is not None:
         return known
-    hints = get_type_hints(owner)
-    texts = field_docstrings(owner)
-    members: dict[str, Any] = {
-        item.name: (_annotation(hints[item.name]), Field(description=texts.get(item.name)))
-        for item in fields(owner)
-    }
-    model: type[BaseModel] = create_model(owner.__name__, __doc__=owner.__doc__, **members)
+    model: type[BaseModel] = create_model(owner.__name__, __doc__=owner.__doc__, **_members(owner))
     _MADE[owner] = model
     return model
+
+
+def _members(owner: type[Any]) -> dict[str, Any]:
+    """Return the fields of a dataclass for ``create_model``, those of inlined ones in their place."""
+    hints = get_type_hints(owner, include_extras=True)
+    texts = field_docstrings(owner)
+    members: dict[str, Any] = {}
+    for item in fields(owner):
+        hint = hints[item.name]
+        if INLINE in get_args(hint):
+            members |= _members(get_args(hint)[0])
+        else:
+            members[item.name] = (_annotation(hint), Field(description=texts.get(item.name)))
+    return members
 
 
 def field_docstrings(owner: type[Any]) -> Mapping[str, str]:
