@@ -15,7 +15,7 @@ START_SECONDS = 30.0
 
 
 @contextmanager
-def serving(factory: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
+def serving(factory: str, environment: Mapping[str, str] | None = None, workers: int = 1) -> Iterator[int]:
     """Serve an application factory; yield the port.
 
     The test binds the socket and hands it over, so that no port is raced for.
@@ -23,7 +23,7 @@ def serving(factory: str, environment: Mapping[str, str] | None = None) -> Itera
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "--factory", factory]
-    command += ["--fd", str(listener.fileno()), "--log-level", "warning"]
+    command += ["--fd", str(listener.fileno()), "--log-level", "warning", "--workers", str(workers)]
     server = subprocess.Popen(
         command,
         cwd=REPOSITORY,
