@@ -18,8 +18,9 @@ IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
     "in": "header",
     "required": True,
-    "description": "The catalog revision on which the write builds: a list's `catalog_revision`, or an ETag.",
-    "schema": {"type": "string", "pattern": '^"r[0-9]{1,16}"$'},
+    "description": "The catalog revision on which the write builds: a list's `catalog_revision`, as "
+    '`"r12"`, or an ETag of this service.',
+    "schema": {"type": "string"},
     "example": '"r1"',
 }
 IDEMPOTENCY_KEY: dict[str, Any] = {

@@ -44,10 +44,12 @@ class UnknownIdError(ApplicationError):
 
     code = "unknown-id"
 
-    def __init__(self, kind: str, value: str, near: Sequence[str], *, field: str = "") -> None:
+    def __init__(
+        self, kind: str, value: str, near: Sequence[str], *, field: str = "", message: str | None = None
+    ) -> None:
         hint = f" Near matches: {', '.join(near)}." if near else ""
         super().__init__(
-            f"There is no {kind} {value!r}.{hint}",
+            message or f"There is no {kind} {value!r}.{hint}",
             field=field,
             code=f"unknown-{kind.replace(' ', '-')}",
             accepted={"near_matches": list(near)},

@@ -61,7 +61,7 @@ class Imports:
             ``request-in-flight``.
         """
         self._reader.check(submission)
-        with self._reader.place() as place:
+        with self._reader.place(submission) as place:
             with self._store.transaction(request.slot) as transaction:
                 earlier = earlier_answer(transaction, request.slot)
                 if earlier is not None:

@@ -173,13 +173,20 @@ class Keys:
         return self._store.all()
 
     def get(self, key_id: str) -> ApiKeyRecord:
-        """Return one key.
+        """Return one key that was not revoked.
 
         Raises
         ------
         UnknownIdError
-            Where there is none of this id.
+            Where there is none of this id, or no longer.
         """
+        record = self._find(key_id)
+        if record.revoked_at is not None:
+            told = f"Key {key_id} was revoked at {record.revoked_at.isoformat()}; the list still has it."
+            raise UnknownIdError("key", key_id, (), message=told)
+        return record
+
+    def _find(self, key_id: str) -> ApiKeyRecord:
         record = self._store.find(key_id) if _ID.fullmatch(key_id) else None
         if record is None:
             raise UnknownIdError("key", key_id[:40], ())
@@ -193,7 +200,7 @@ class Keys:
         UnknownIdError
             Where there is none of this id.
         """
-        self.get(key_id)
+        self._find(key_id)
         audit = AuditEntry(actor, "key.revoke", f"key:{key_id}", None, {})
         record = self._store.revoke(key_id, self._clock(), audit)
         if record is None:

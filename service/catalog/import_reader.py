@@ -20,8 +20,10 @@ from service.catalog.importers.fetching import Fetcher
 from service.catalog.importers.reading import SourceError
 from service.catalog.key_store import is_outage
 
-PLACES: Final = 4
-"""Sources that are read or wait for it; each may hold the largest body in memory."""
+PLACES: Final = 64
+"""Sources that are read or wait for it."""
+WAITING_CHARACTERS: Final = 2**27
+"""Of their contents together, which wait in memory."""
 _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses after which an outcome is kept again where the database does not answer."""
 _OWN_MISTAKE: Final = "The service failed while it read the source; the mistake is its own and was logged."
@@ -46,7 +48,9 @@ class SourceReader:
         self._store = store
         self._fetcher = fetcher or Fetcher()
         self._turn = threading.Lock()
-        self._places = threading.BoundedSemaphore(PLACES)
+        self._guard = threading.Lock()
+        self._places = 0
+        self._characters = 0
         self._reading: set[int] = set()
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="import-leases", daemon=True)
@@ -95,7 +99,7 @@ class SourceReader:
             self._check_url(submission.url)
 
     @contextmanager
-    def place(self) -> Iterator["_Place"]:
+    def place(self, submission: ImportSubmission) -> Iterator["_Place"]:
         """Keep a place in the queue; free again at the end of the block unless it was taken.
 
         Raises
@@ -103,18 +107,31 @@ class SourceReader:
         UnavailableError
             Where no place is left.
         """
-        if self._stopping.is_set() or not self._places.acquire(blocking=False):
-            raise UnavailableError(
-                f"{PLACES} imports are being read or wait for it; repeat later.",
-                code="overloaded",
-                accepted={"retry_after_seconds": 10},
-            )
+        self._occupy(submission)
         kept = _Place(self)
         try:
             yield kept
         finally:
             if not kept.taken:
-                self._places.release()
+                self._free(submission)
+
+    def _occupy(self, submission: ImportSubmission) -> None:
+        size = len(submission.content or "")
+        with self._guard:
+            full = self._places >= PLACES or self._characters + size > WAITING_CHARACTERS
+            if full or self._stopping.is_set():
+                raise UnavailableError(
+                    f"{self._places} imports are being read or wait for it; repeat later.",
+                    code="overloaded",
+                    accepted={"retry_after_seconds": 10},
+                )
+            self._places += 1
+            self._characters += size
+
+    def _free(self, submission: ImportSubmission) -> None:
+        with self._guard:
+            self._places -= 1
+            self._characters -= len(submission.content or "")
 
     def _check_url(self, url: str) -> None:
         try:
@@ -142,7 +159,7 @@ class SourceReader:
             if not done:
                 _tried(partial(self._store.reject, import_id, _OWN_MISTAKE))
             self._reading.discard(import_id)
-            self._places.release()
+            self._free(submission)
 
     def _read(self, import_id: int, submission: ImportSubmission) -> None:
         try:

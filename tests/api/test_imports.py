@@ -405,15 +405,22 @@ def test_a_held_import_of_the_command_line_can_be_applied_over_http(live: TestCl
     assert apply(live, found, despite_hold=True).json()["applied_revision"] == 3
 
 
-def test_more_imports_than_places_are_told_to_come_back(live: TestClient) -> None:
-    # Four places; the first is read while the others wait.
-    content = rows(*(str(number) for number in range(1, 2000)))
-    answers = [post(live, content) for _ in range(6)]
-    statuses = [answer.status_code for answer in answers]
-    assert statuses[:4] == [202] * 4
-    assert 503 in statuses
-    refused = next(answer for answer in answers if answer.status_code == 503)
-    assert (refused.json()["type"], "Retry-After" in refused.headers) == ("/problems/overloaded", True)
-    for answer in answers:
-        if answer.status_code == 202:
-            seen(live, answer.headers["Location"])
+def test_more_imports_than_places_are_told_to_come_back(
+    live: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.catalog.import_reader.PLACES", 2)
+    answers = [post(live, rows("1.80", str(number))) for number in range(1, 5)]
+    assert [answer.status_code for answer in answers] == [202, 202, 503, 503]
+    assert (answers[2].json()["type"], "Retry-After" in answers[2].headers) == ("/problems/overloaded", True)
+    for answer in answers[:2]:
+        assert seen(live, answer.headers["Location"])["state"] == "preview"
+    assert submitted(live, rows("1.80", "9"))["state"] == "preview"
+
+
+def test_contents_that_wait_are_bounded_together(live: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = rows("1.80")
+    monkeypatch.setattr("service.catalog.import_reader.WAITING_CHARACTERS", len(content))
+    first, second = post(live, content), post(live, content)
+    assert (first.status_code, second.status_code) == (202, 503)
+    seen(live, first.headers["Location"])
+    assert submitted(live, content)["state"] == "preview"

@@ -31,8 +31,8 @@ TYPES = (
         "unknown-key",
         404,
         "No such key",
-        "No key has this id.",
-        "GET /v1/keys lists them.",
+        "No key has this id, or it was revoked.",
+        "GET /v1/keys lists them, those revoked too.",
     ),
     ProblemType(
         "precondition-required",

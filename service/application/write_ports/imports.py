@@ -148,7 +148,7 @@ class ImportReader(Protocol):
         """Refuse with InvalidRequestError what cannot be read whatever the source holds."""
         ...
 
-    def place(self) -> AbstractContextManager["ReadingPlace"]:
+    def place(self, submission: ImportSubmission) -> AbstractContextManager["ReadingPlace"]:
         """Keep a place in the queue; UnavailableError where it is full."""
         ...
 
