@@ -96,7 +96,7 @@ def _mix(f: Tree) -> bool:
 def _verdict_physics(f: Tree) -> bool:
     return bool(
         _head_only(f)
-        and all(row["resource"] == "memory" for row in f["serve"]["decode_steps"])
+        and all(row["memory"] > row["compute"] for row in f["serve"]["decode_steps"])
         and f["serve"]["splits"]["least_of_all"] > 1.0
         and f["serve"]["largest_ratio"] > 1.0
     )
@@ -111,11 +111,11 @@ def _verdict_choice(f: Tree) -> bool:
 
 
 def _verdict_marketing(f: Tree) -> bool:
-    """Hold where 3 to 5 lies within what batch and rule span, and listed ratios do not follow the model."""
+    """Hold where 3 to 5 meets what the batch spans, and listed ratios do not follow the model."""
     serve, market = f["serve"], f["market"]
     return bool(
-        serve["largest_ratio"] < LISTED_RANGE[0] + 0.5
-        and serve["base"]["ratio"] > LISTED_RANGE[1] - 1.0
+        serve["largest_ratio"] < LISTED_RANGE[1]
+        and serve["base"]["ratio"] > LISTED_RANGE[0]
         and market["across"]["correlation"] < 0.5
         and market["whole_share"] > 1 / 3
     )

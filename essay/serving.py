@@ -49,6 +49,7 @@ def serving_figures(workshop: Workshop) -> Figures:
             "engine": base.provenance.engine_version,
             "calibration": base.provenance.calibration,
             "level": base.provenance.calibration_level,
+            "near": _near(base),
             "price_date": next(row.valid_from for row in base.provenance.rows if row.kind == "gpu_price"),
         },
         "charts": {"batch": _batch_rows(batch.x, batch.series), "intensity": steps},
@@ -73,6 +74,18 @@ def _estimate(answer: EstimateAnswer) -> Figures:
         "mixed": _bound(_step(answer, "mixed"), answer),
         "per_user": 1.0 / answer.tpot_seconds,
     }
+
+
+def _near(answer: EstimateAnswer) -> str:
+    """Return what was measured near the example, in words."""
+    if answer.evidence.extrapolates:
+        return "No measured run is near the example: it extrapolates"
+    nearest = answer.evidence.nearest[0]
+    point = nearest.point
+    where = f"{point.model} on {point.accelerators} {point.accelerator}, {point.concurrency:.0f} in flight"
+    measured, predicted = point.measured_tpot_seconds * 1e3, point.predicted_tpot_seconds * 1e3
+    times = f"{measured:.1f} ms a token, {predicted:.1f} modelled"
+    return f"The measured run nearest to the example ({where}) took {times}"
 
 
 def _sure(workshop: Workshop) -> Figures:
@@ -205,7 +218,8 @@ def _steps(workshop: Workshop) -> list[Figures]:
                     "step": words,
                     "intensity": bound.flop_per_byte,
                     "ridge": bound.ridge_flop_per_byte,
-                    "resource": bound.resource,
+                    "compute": bound.share_by_resource["compute"],
+                    "memory": bound.share_by_resource["memory"],
                 }
             )
     return rows

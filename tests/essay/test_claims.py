@@ -41,7 +41,7 @@ FALSIFIED: dict[str, Change] = {
     "listed_unrelated": ("market.across.correlation", 0.9),
     "whole": ("market.whole_share", 0.02),
     "input_subsidises": ("market.llama.margin.output", 0.99),
-    "verdict_physics": ("serve.decode_steps.0.resource", "compute"),
+    "verdict_physics": ("serve.decode_steps.0.compute", 0.99),
     "verdict_choice": ("serve.lone_ratio", 3.0),
     "verdict_marketing": ("market.across.correlation", 0.9),
 }

@@ -116,8 +116,19 @@ export function listPrices(answer, compared) {
   return card(
     "What providers charge",
     el("p", { className: "hint" }, `${currencies.join(" or ")} per million tokens; the margin of this mix at the modelled cost, and the utilisation at which it is nil.`),
-    table("List prices beside the modelled cost", columns, answer.list_prices, true),
+    table("List prices beside the modelled cost", columns, [ownRow(answer), ...answer.list_prices], true),
   );
+}
+
+/** The modelled cost as the first row, so that prices stand beside it. */
+function ownRow(answer) {
+  const [fresh, cached, output] = answer.rates.map((rate) => significant(rate.per_million_tokens, 3));
+  return {
+    provider: "modelled cost", provider_model_id: `${answer.accelerators_per_replica} \u00d7 ${answer.accelerator}`,
+    relation: "same", routed_from: null, currency: answer.currency, input_per_million: fresh,
+    cached_input_per_million: cached, output_per_million: output, output_to_input_ratio: answer.output_to_input_ratio,
+    margin: null, breakeven_utilisation: null, valid_from: answer.resolved.as_of,
+  };
 }
 
 const keyOf = (row) => `${row.provider} ${row.provider_model_id}`;
@@ -163,7 +174,7 @@ export function sources(answer) {
     sure && el("p", { id: "sure" },
       `P10 to P90 from ${sure.samples} samples: efficiencies (calibration level ${sure.calibration_level}), ${sure.price.rows} prices from `,
       `${significant(sure.price.lowest, 3)} to ${significant(sure.price.highest, 3)} ${sure.price.currency}, utilisation `,
-      `${percent(sure.utilisation_low)} to ${percent(sure.utilisation_high)}.`),
+      sure.utilisation_low === sure.utilisation_high ? `${percent(sure.utilisation_low)}.` : `${percent(sure.utilisation_low)} to ${percent(sure.utilisation_high)}.`),
     table("Rows used", columns, provenance.rows, true),
     el("p", { className: "hint" },
       `Engine ${provenance.engine_version}, calibration ${provenance.calibration} (${provenance.calibration_level}), catalog revision `,
