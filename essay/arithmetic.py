@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from essay.workshop import INPUT_TOKENS, OUTPUT_TOKENS, Workshop
+from essay.workshop import CONCURRENCY, INPUT_TOKENS, LLAMA, OUTPUT_TOKENS, Workshop
 from service.engine.architecture import (
     active_parameters,
     head_flop_per_token,
@@ -42,10 +42,30 @@ def arithmetic_figures(workshop: Workshop) -> Figures:
             "cache_bytes": 1_000 * token_bytes,
             "attention_over_linear": attention_flop_at(llama, 1_001) / linear,
         },
+        "envelope": _envelope(workshop, linear, token_bytes),
         "attention_share": {n: _attention_share(llama, n) for n in (4_000, 10_000, 100_000)},
         "cache_intensity": attention_flop_at(llama, 1) / token_bytes,
         "no_cache_over_cache": _without_cache(llama),
         "crossovers": [_crossover(workshop.work(name), name) for name in CROSSOVER_MODELS],
+    }
+
+
+def _envelope(workshop: Workshop, linear: float, token_bytes: float) -> Figures:
+    """Return the two times that anybody can work out: peaks reached, nothing but weights, cache and FLOP."""
+    spec = workshop.snapshot.accelerator(LLAMA.accelerator).spec
+    count = (LLAMA.layout.tp if LLAMA.layout else None) or 1
+    weights = workshop.estimate(LLAMA).memory.weights_bytes * count
+    cache = (INPUT_TOKENS + OUTPUT_TOKENS / 2) * token_bytes
+    bandwidth = spec.memory_bandwidth_bytes_per_second * count
+    peak = spec.peak_flop_per_second["fp8"] * count
+    output, fresh = (weights / CONCURRENCY + cache) / bandwidth, linear / peak
+    return {
+        "cache": cache,
+        "bandwidth": bandwidth,
+        "peak": peak,
+        "output_seconds": output,
+        "input_seconds": fresh,
+        "ratio": output / fresh,
     }
 
 

@@ -134,6 +134,7 @@ CLAIMS: Final[Mapping[str, Callable[[Tree], bool]]] = {
     ),
     "time_follows": _time_follows,
     "never_across": _never_across,
+    "envelope": lambda f: 0.5 < f["flop"]["envelope"]["ratio"] / f["serve"]["base"]["ratio"] < 2.0,
     "experts": _experts,
     "input_flat": lambda f: f["serve"]["input_move"] < 0.15,
     "floor": lambda f: f["serve"]["largest_ratio"] > 1.2,

@@ -14,6 +14,8 @@ from essay.claims import CLAIMS
 
 NARROW_SPACE: Final = "\u202f"
 """Between the thousands."""
+FIXED_SPACE: Final = "\u00a0"
+"""Before a percent sign, so that no line begins with one."""
 MINUS: Final = "\u2212"
 _FIGURE = re.compile(r"\{\{([^{}|:]+)(?:\|([^{}]+))?\}\}")
 WIDTH: Final = 118
@@ -102,13 +104,15 @@ def significant(value: float, digits: int) -> str:
 def percent(value: float) -> str:
     """Return a share in percent, at least two digits of it."""
     if value == 0:
-        return "0 %"
+        return f"0{FIXED_SPACE}%"
     digits = 2 if abs(value) < 0.0995 else len(f"{abs(value) * 100:.0f}")
-    return f"{significant(value * 100, digits)} %"
+    return f"{significant(value * 100, digits)}{FIXED_SPACE}%"
 
 
 FORMATS: Final[Mapping[str, Callable[[Any], str]]] = {
     "word": str,
+    "1": lambda value: significant(float(value), 1),
+    "ms": lambda value: significant(value * 1e3, 2),
     "2": lambda value: significant(float(value), 2),
     "3": lambda value: significant(float(value), 3),
     "int": lambda value: f"{value:,.0f}".replace(",", NARROW_SPACE),
@@ -119,6 +123,9 @@ FORMATS: Final[Mapping[str, Callable[[Any], str]]] = {
     "G": lambda value: significant(value * 1e-9, 3),
     "GB": lambda value: significant(value * 1e-9, 3),
     "MB": lambda value: significant(value * 1e-6, 3),
+    "TB": lambda value: significant(value * 1e-12, 3),
+    "P": lambda value: significant(value * 1e-15, 3),
+    "us": lambda value: significant(value * 1e6, 2),
     "kB": lambda value: significant(value * 1e-3, 3),
     "date": lambda value: value.date().isoformat() if isinstance(value, datetime) else str(value),
 }

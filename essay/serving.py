@@ -3,7 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
-from essay.workshop import DEEPSEEK, INPUT_TOKENS, LLAMA, OUTPUT_TOKENS, Workshop, filled, in_flight
+from essay.workshop import (
+    CONCURRENCY,
+    DEEPSEEK,
+    INPUT_TOKENS,
+    LLAMA,
+    OUTPUT_TOKENS,
+    TPOT_LIMIT,
+    TTFT_LIMIT,
+    Workshop,
+    filled,
+    in_flight,
+)
 from service.application.answers import Bound, EstimateAnswer
 from service.application.curve_requests import CounterfactualSpec
 from service.application.requests import UncertaintyRequest
@@ -40,6 +51,9 @@ def serving_figures(workshop: Workshop) -> Figures:
         "level_slow": levels[-1]["per_user"],
         "input_tokens": INPUT_TOKENS,
         "output_tokens": OUTPUT_TOKENS,
+        "concurrency": CONCURRENCY,
+        "ttft_limit": TTFT_LIMIT,
+        "tpot_limit": TPOT_LIMIT,
         "decode_steps": [row for row in steps if row["step"] == DECODES],
         "splits": _splits(base),
         "power": _power(workshop),

@@ -20,6 +20,7 @@ FALSIFIED: dict[str, Change] = {
     "latent": ("flop.pair_decode", 640),
     "time_follows": ("serve.base.mixed.shares.memory", 0.9),
     "never_across": ("serve.decode_steps.9.intensity", 900.0),
+    "envelope": ("flop.envelope.ratio", 99.0),
     "experts": ("serve.deepseek.ratio", 1.5),
     "input_flat": ("serve.input_move", 0.4),
     "floor": ("serve.largest_ratio", 0.9),
