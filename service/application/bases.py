@@ -9,7 +9,7 @@ import numpy as np
 
 from service.application.cost_answers import CostBasis, FleetDay
 from service.application.cost_requests import CostTermsRequest, LoadProfileRequest
-from service.application.errors import InvalidRequestError
+from service.application.errors import InvalidRequestError, LimitExceededError
 from service.economics.bases import (
     Fleet,
     HourlyCost,
@@ -34,6 +34,7 @@ DEFAULT_TERMS: Final[Mapping[str, float]] = {
     "host_power_watts": 150.0,
 }
 """Assumptions, no measurements: customary in published cost models, to be replaced by the caller's own."""
+MAX_REPLICAS: Final = 65_536
 DEFAULT_PROFILE: Final[Mapping[str, float | int]] = {
     "target_utilisation": 1.0,
     "minimum_replicas": 1,
@@ -116,8 +117,16 @@ def resolve_profile(
 
 
 def fleet_for(profile: LoadProfileRequest, capacity: float) -> Fleet:
-    """Return the fleet of a resolved profile for replicas of a capacity, requests per second."""
-    return fleet_of(
+    """Return the fleet of a resolved profile for replicas of a capacity, requests per second.
+
+    Raises
+    ------
+    LimitExceededError
+        More than 65 536 replicas.
+    InvalidInputError, InfeasibleError
+        As ``economics.bases.fleet_of``.
+    """
+    fleet = fleet_of(
         LoadProfile(
             requests_per_second=np.asarray(profile.requests_per_second, dtype=np.float64),
             target_utilisation=profile.target_utilisation or 1.0,
@@ -127,6 +136,15 @@ def fleet_for(profile: LoadProfileRequest, capacity: float) -> Fleet:
         ),
         capacity,
     )
+    most = float(fleet.replicas.max())
+    if most > MAX_REPLICAS:
+        raise LimitExceededError(
+            f"The load profile leads to {most:.4g} replicas; at most {MAX_REPLICAS} are accepted. Send less "
+            "load, or aim at a higher utilisation.",
+            field="load_profile",
+            accepted={"maximum_replicas": MAX_REPLICAS},
+        )
+    return fleet
 
 
 def fleet_day(fleet: Fleet | None) -> FleetDay | None:

@@ -2,21 +2,33 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from service.application.answers import Rate
 from service.application.bases import Allocation, basis_line, hours_of, reserved_hour
 from service.application.cost_answers import CostBasis
+from service.application.errors import InvalidRequestError
 from service.application.resolve import Resolved
 from service.economics.bases import Fleet, HourlyCost, Power
 from service.economics.rates import Bill
 from service.engine.attribution import Subject
 from service.engine.energy import working_power
 
+LEAST_HOUR: Final = 1e-9
+MOST_HOUR: Final = 1e12
+"""An amount has at most 12 integer digits (CONTRACT 1)."""
+
 
 def hourly_cost(
     resolved: Resolved, subject: Subject, utilisation: float
 ) -> tuple[Decimal, Mapping[str, HourlyCost]]:
-    """Return the cost of a paid accelerator-hour on the chosen basis, and all bases."""
+    """Return the cost of a paid accelerator-hour on the chosen basis, and all bases.
+
+    Raises
+    ------
+    InvalidRequestError
+        Terms by which an hour costs nothing on the chosen basis, or more than an amount can say.
+    """
     request, accelerator = resolved.request, resolved.deployment.accelerator.spec
     chosen = request.price.basis if request.price else None
     modelled = chosen in ("tco", "energy")
@@ -25,9 +37,29 @@ def hourly_cost(
         return resolved.price.amount, hours_of(rental, None, Power(0.0, 0.0))
     watts = working_power(subject, accelerator, resolved.deployment.calibration)
     hours = hours_of(rental, request.costs, Power(watts, accelerator.idle_power_watts))
+    for name, hour in hours.items():
+        _check_hour(name, max(hour.working, hour.waiting))
     if chosen is None or not modelled:
         return resolved.price.amount, hours
-    return Decimal(f"{reserved_hour(hours[chosen], min(utilisation, 1.0)):.9f}"), hours
+    price = reserved_hour(hours[chosen], min(utilisation, 1.0))
+    if price < LEAST_HOUR:
+        raise InvalidRequestError(
+            f"By costs an accelerator-hour is {price:.3g} on the basis {chosen}; there is nothing to share.",
+            field="costs",
+            code="out-of-range",
+        )
+    return Decimal(f"{price:.9g}"), hours
+
+
+def _check_hour(name: str, price: float) -> None:
+    if not price < MOST_HOUR:
+        raise InvalidRequestError(
+            f"By costs an accelerator-hour costs {price:.3g} on the basis {name}; amounts are below "
+            f"{MOST_HOUR:.0e}.",
+            field="costs",
+            code="out-of-range",
+            accepted={"below": MOST_HOUR},
+        )
 
 
 def cost_bases(

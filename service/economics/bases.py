@@ -10,6 +10,7 @@ Money is in one currency throughout; the figures here do not know which.
 """
 
 from dataclasses import dataclass
+from math import expm1, log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -86,8 +87,9 @@ def annuity(capital: float, rate: float, years: float, residual_share: float = 0
     """
     if rate == 0.0:
         return capital * (1.0 - residual_share) / years
-    discount = float((1.0 + rate) ** -years)
-    return capital * (1.0 - residual_share * discount) * rate / (1.0 - discount)
+    # 1 - v by expm1 and log1p: at a rate near nothing the difference would be nothing itself.
+    lost = -expm1(-years * log1p(rate))
+    return capital * (1.0 - residual_share * (1.0 - lost)) * rate / lost
 
 
 def rental_hour(price: float) -> HourlyCost:

@@ -133,6 +133,18 @@ classes = st.fixed_dictionaries(
         ),
     },
 )
+COST_FIELDS = (
+    "capital_per_accelerator",
+    "life_years",
+    "cost_of_capital",
+    "residual_share",
+    "network_share",
+    "staff_share",
+    "hosting_per_kilowatt_month",
+    "power_usage_effectiveness",
+    "host_power_watts",
+)
+PROFILE_FIELDS = ("target_utilisation", "minimum_replicas", "maximum_replicas", "spare_replicas")
 POINT_FIELDS = ("concurrency", "requests_per_second", "replicas", "max_ttft_seconds", "max_tpot_seconds")
 points = st.fixed_dictionaries(
     {"kind": st.sampled_from(["concurrency", "arrival_rate", "cheapest"])},
@@ -152,8 +164,19 @@ changes = st.fixed_dictionaries(
             st.sampled_from(["precision", "weights", "kv_cache"]),
             st.sampled_from(["fp8", "bf16", "int4", "mxfp4"]),
         ),
-        "price": st.fixed_dictionaries({"amount": numbers, "currency": st.just("USD")}),
-        "split": st.sampled_from(["shapley", "phase"]),
+        "price": st.fixed_dictionaries({"amount": numbers, "currency": st.just("USD")})
+        | st.fixed_dictionaries({"basis": st.sampled_from(["tco", "energy"])}),
+        "split": st.sampled_from(["shapley", "phase", "marginal"]),
+        "costs": st.fixed_dictionaries(
+            {"currency": st.just("USD"), "electricity_per_kilowatt_hour": numbers},
+            optional=dict.fromkeys(COST_FIELDS, numbers),
+        ),
+        "load_profile": st.fixed_dictionaries(
+            {"requests_per_second": st.lists(numbers, min_size=24, max_size=24)},
+            optional=dict.fromkeys(PROFILE_FIELDS, numbers),
+        ),
+        "utilisation_range": st.lists(numbers, max_size=3),
+        "include": st.just(["splits", "resource_prices"]),
         "kv_view": st.sampled_from(["by_pass", "by_cause"]),
         "model": st.sampled_from(["llama-3.1-8b", "gpt-oss-120b", "deepseek-r1", "mixtral-8x7b"]),
         "accelerator": st.sampled_from(["h100-sxm", "b200-sxm", "mi300x", "l4"]),
@@ -174,7 +197,9 @@ def test_any_numbers_are_answered_or_refused(service: TestClient, change: dict[s
         answer = response.json()
         # A figure that is not finite would come out as null.
         assert all(rate["per_million_tokens"] is not None for rate in answer["rates"])
-        assert answer["conservation"]["relative_difference"] < 1e-6
+        assert all(None not in basis.values() for basis in answer["cost_bases"])
+        if answer["split"] != "marginal":
+            assert answer["conservation"]["relative_difference"] < 1e-6
 
 
 def test_a_database_that_goes_away_leaves_the_service_degraded_and_answering(

@@ -45,8 +45,10 @@ def test_without_interest_capital_is_paid_back_in_equal_parts() -> None:
     assert annuity(30_000.0, 0.0, 5.0, residual_share=0.5) == 3000.0
 
 
-def test_an_annuity_tends_to_the_straight_line_as_interest_tends_to_nothing() -> None:
-    assert annuity(30_000.0, 1e-9, 5.0) == pytest.approx(6000.0, rel=1e-6)
+@pytest.mark.parametrize("rate", [1e-9, 1e-17, 1e-300])
+def test_an_annuity_tends_to_the_straight_line_as_interest_tends_to_nothing(rate: float) -> None:
+    assert annuity(30_000.0, rate, 5.0) == pytest.approx(6000.0, rel=1e-6)
+    assert annuity(30_000.0, rate, 5.0, residual_share=0.5) == pytest.approx(3000.0, rel=1e-6)
 
 
 def test_the_payments_of_an_annuity_are_worth_the_capital_today() -> None:
