@@ -199,6 +199,20 @@ def test_without_a_cache_each_output_token_costs_a_prefill_of_all_before_it() ->
     assert found.output_to_input_ratio is None
 
 
+def test_without_a_cache_requests_weigh_by_their_output_tokens() -> None:
+    # Of 4 001 prefills 4 000 are the second class's: the mean request costs half of what its own does.
+    cost = [
+        draw(
+            CurveSpec("utilisation", points=2), (CounterfactualSpec("no_kv_cache"),), workload=workload(*mix)
+        )
+        .counterfactuals[0]
+        .cost_per_request
+        for mix in ([(1.0, 1000, 4000, 0.0)], [(1.0, 1000, 1, 0.0), (1.0, 1000, 4000, 0.0)])
+    ]
+    assert cost[0] is not None
+    assert cost[1] == pytest.approx(cost[0] / 2, rel=0.01)
+
+
 def test_a_what_if_without_a_feasible_point_says_why() -> None:
     # 124 000 tokens of 32 KV heads take 65 GB beside 16 GB of weights; 8 heads take 16.
     spec = CounterfactualSpec("kv_heads", kv_heads=32)
