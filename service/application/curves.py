@@ -1,13 +1,12 @@
 """The use case of curves: one axis, its series, where things cross, and what-ifs."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-import orjson
 
+from service.application.beside_estimates import digest_with, refuse_parts_of_estimates
 from service.application.counterfactuals import counterfactual
 from service.application.crossovers import crossovers
 from service.application.curve_answers import CurveAnswer, CurveShape
@@ -58,6 +57,7 @@ class CurveDrawer:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
+        refuse_parts_of_estimates(request.estimate, "curves")
         solution = self._estimator.solve(request.estimate, snapshot, now)
         (spec, chosen), resolved = _filled(request.curve), solution.resolved
         drawn = AXES[spec.axis](solution, spec)
@@ -119,12 +119,6 @@ def _resolved(
 ) -> dict[str, object]:
     body = request_to_json_values(request)
     return {**body, **wanted, "defaulted": sorted({*body["defaulted"], *chosen})}
-
-
-def digest_with(estimate: str, wanted: object) -> str:
-    """Return the digest of an answer that rests on an estimate and on what else was asked."""
-    content = orjson.dumps([estimate, wanted], default=str, option=orjson.OPT_SORT_KEYS)
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def explain_curve(drawn: Drawn, spec: CurveSpec, currency: str) -> tuple[str, ...]:

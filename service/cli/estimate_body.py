@@ -26,6 +26,7 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
         body["config"] = read_config(options.config)
     for name in ("utilisation", "split", "kv_view", "calibration", "as_of", "known_at"):
         _set(body, name, getattr(options, name))
+    _set(body, "include", options.include)
     _merge(body, "layout", _layout(options))
     _merge(body, "serving", {"engine": options.engine, "release": options.release})
     roles = ("precision", "weights", "experts", "activations", "kv_cache")

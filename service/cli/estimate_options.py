@@ -91,6 +91,11 @@ class EstimateOptions:
         Literal["by_pass", "by_cause"] | None, typer.Option(help="Who pays for a read of the KV cache.")
     ] = None
 
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="splits|resource_prices", help="Also print this part; may be repeated."),
+    ] = None
+
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Print P10, P50 and P90 of the headline figures.")
     ] = False

@@ -12,6 +12,7 @@ from service.application.answers import (
 from service.application.requests import EstimateRequest, WorkloadClass
 from service.application.spreads import factor_90
 from service.cli.answer_pages import paragraph, sources
+from service.cli.cost_parts_text import cost_bases_text, resource_prices_text, splits_text
 from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
 
 _LIST_TITLES = (
@@ -36,6 +37,9 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
     yield _heading(answer)
     yield _rates(answer)
     yield _rates_by_class(answer)
+    yield splits_text(answer)
+    yield cost_bases_text(answer)
+    yield resource_prices_text(answer)
     yield _energy(answer)
     yield "Steady state of one replica\n" + pairs(_state(answer))
     yield _uncertainty(answer)

@@ -88,6 +88,29 @@ def test_what_ifs_stand_beside_the_curve(run: RunCommand) -> None:
         assert shown in text
 
 
+def test_an_estimate_shows_bases_splits_and_resources_where_asked(run: RunCommand, tmp_path: Path) -> None:
+    body = {
+        "costs": {
+            "currency": "USD",
+            "electricity_per_kilowatt_hour": "0.08",
+            "capital_per_accelerator": "30000",
+        },
+        "load_profile": {"requests_per_second": [5, 20] * 12, "spare_replicas": 1},
+        "utilisation_range": [0.1],
+    }
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(body), encoding="utf-8")
+    asked = ("--request", path, "--include", "splits", "--include", "resource_prices")
+    text = run("estimate", *PLACE, *OWN_PRICE, *asked).out
+    for shown in ("Cost bases, USD", "\ntco ", "\nenergy ", "at 10 %", "Over the day", "Splits side by side"):
+        assert shown in text
+    for shown in ("increment over prefill", "tpot and ttft limits", "per PFLOP", "KV cache is worth"):
+        assert shown in text
+    plain = run("estimate", *PLACE, *OWN_PRICE).out
+    for hidden in ("Cost bases", "Splits side by side", "Resources, USD"):
+        assert hidden not in plain
+
+
 def test_a_tariff_of_a_trace_shows_rates_margins_and_who_pays(run: RunCommand, trace: Path) -> None:
     text = run(
         *("tariff", *PLACE, *OWN_PRICE, "--trace", trace, "--try-prices", "mine=0.5/0.05/1.5"),
