@@ -11,9 +11,9 @@ import numpy as np
 
 from service.application.across_models import across_models, modelled_cost, ranked
 from service.application.answers import ListPriceComparison
-from service.application.beside_estimates import digest_with, refuse_parts_of_estimates
 from service.application.compare_answers import AcrossModels, CompareAnswer, ComparedListing
 from service.application.compare_requests import CompareRequest
+from service.application.digests import digest_with
 from service.application.errors import InvalidRequestError, UnknownIdError
 from service.application.estimate import Estimator, Solution, digest_of, point_of, provenance_of
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
@@ -41,7 +41,6 @@ class Comparer:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
-        refuse_parts_of_estimates(request.estimate, "comparisons")
         target = _target(request.target_margin)
         solution = self._solve(request, snapshot, now)
         resolved, cost = solution.resolved, modelled_cost(solution)

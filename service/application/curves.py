@@ -6,7 +6,6 @@ from datetime import datetime
 
 import numpy as np
 
-from service.application.beside_estimates import digest_with, refuse_parts_of_estimates
 from service.application.counterfactuals import counterfactual
 from service.application.crossovers import crossovers
 from service.application.curve_answers import CurveAnswer, CurveShape
@@ -22,6 +21,7 @@ from service.application.curve_axes import (
 )
 from service.application.curve_positions import length_curve, position_curve
 from service.application.curve_requests import CurveAxis, CurveRequest, CurveSpec
+from service.application.digests import digest_with
 from service.application.errors import InvalidRequestError
 from service.application.estimate import Estimator, Solution, digest_of, point_of, provenance_of
 from service.application.figures import figures
@@ -57,7 +57,6 @@ class CurveDrawer:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
-        refuse_parts_of_estimates(request.estimate, "curves")
         solution = self._estimator.solve(request.estimate, snapshot, now)
         (spec, chosen), resolved = _filled(request.curve), solution.resolved
         drawn = AXES[spec.axis](solution, spec)

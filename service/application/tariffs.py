@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.application.answers import Conservation
-from service.application.beside_estimates import digest_with, refuse_parts_of_estimates
 from service.application.curve_positions import units_of
+from service.application.digests import digest_with
 from service.application.errors import InvalidRequestError
 from service.application.estimate import (
     Estimator,
@@ -73,7 +73,6 @@ class TariffMaker:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
-        refuse_parts_of_estimates(request.estimate, "tariffs")
         solution, trace = self._solve(request, snapshot, now)
         units, resolved = units_of(solution), solution.resolved
         mix = resolved.mix

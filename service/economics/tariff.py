@@ -19,6 +19,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 KINDS = 3
+NEGLIGIBLE = 1e-12
+"""Share of all tokens up to which a kind is as good as absent and keeps the rate it began with."""
 _TOLERANCE = 1e-9
 
 
@@ -57,7 +59,8 @@ def fair_tariff(ledger: Ledger, start: Array) -> Array:
         departure where the mix does not determine the rates.
     """
     means = ledger.mean_tokens
-    used = [kind for kind in range(KINDS) if means[kind] > 0]
+    there = means > NEGLIGIBLE * means.sum()
+    used = [kind for kind in range(KINDS) if there[kind]]
     best, least = start, np.inf
     for size in range(len(used), 0, -1):
         for support in combinations(used, size):
@@ -65,8 +68,9 @@ def fair_tariff(ledger: Ledger, start: Array) -> Array:
             spread = margin_variance(ledger, rates)
             if rates.min() >= 0 and spread < least * (1.0 - _TOLERANCE):
                 best, least = rates, spread
-    rates = np.where(means > 0, best, start)
-    recovered: Array = np.where(means > 0, rates * (ledger.mean_cost / float(means @ rates)), start)
+    elsewhere = float(means[~there] @ start[~there])
+    scale = (ledger.mean_cost - elsewhere) / float(means[there] @ best[there])
+    recovered: Array = np.where(there, best * scale, start)
     return recovered
 
 

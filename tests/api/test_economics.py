@@ -192,9 +192,6 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     *((route, LIMITS, "limits-unmet", "operating_point.max_tpot_seconds") for route in ROUTES),
     *((route, SMALL, "model-does-not-fit", "layout") for route in ROUTES),
     *((route, {"workload": {"classes": [TOO_LONG]}}, "context-too-long", "workload") for route in ROUTES),
-    *((route, {"include": ["splits"]}, "conflicting-fields", "include") for route in ROUTES),
-    *((route, {"utilisation_range": [0.5]}, "conflicting-fields", "utilisation_range") for route in ROUTES),
-    *((route, {"uncertainty": {}}, "conflicting-fields", "uncertainty") for route in ROUTES),
     *((route, {"colour": "red"}, "unknown-field", "colour") for route in ROUTES),
 ]  # fmt: skip
 

@@ -68,6 +68,18 @@ def test_a_mix_of_one_request_keeps_the_rates_it_began_with() -> None:
     np.testing.assert_allclose(fair_tariff(ledger, start), start, rtol=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.0, 1e-313, 1e-20, 1e-13, 1e-6])
+def test_a_kind_that_is_as_good_as_absent_keeps_its_rate_and_recovers_all_the_same(share: float) -> None:
+    ledger = _ledger(curvature=1e-10)
+    tokens = ledger.tokens * np.array([1.0, share, 1.0])
+    rare = Ledger(tokens, ledger.cost, ledger.weight)
+    rates = fair_tariff(rare, _start(rare))
+    assert np.isfinite(rates).all()
+    assert float(rare.mean_tokens @ rates) == pytest.approx(rare.mean_cost, rel=1e-9)
+    if share < 1e-12:
+        assert rates[1] == _start(rare)[1]
+
+
 def test_a_price_below_cost_loses_on_every_request() -> None:
     ledger = _ledger(curvature=0.0)
     under = margins_under(ledger, np.array([2e-7, 2.5e-8, 1e-6]))
