@@ -53,7 +53,7 @@ def calibration_document(
     for scope in sorted(set(scopes)):
         inside = plain & np.array([place == scope for place in scopes])
         own = tuple(
-            _blended(logs[inside], middle)
+            blended_spread(logs[inside], middle)
             for logs, middle in zip((architecture.tpot, architecture.ttft), pooled, strict=True)
         )
         entries.append(_entry(found, scope, (own[0], own[1]), source))
@@ -82,7 +82,8 @@ def spread(logs: Array) -> float:
     return float(np.quantile(known, COVERED) / P90) if known.size else 0.5
 
 
-def _blended(logs: Array, pooled: float) -> float:
+def blended_spread(logs: Array, pooled: float) -> float:
+    """Return a scope's spread, drawn towards the pooled one where it has few runs."""
     rows = int(np.isfinite(logs).sum())
     own = spread(logs)
     return float(np.sqrt((rows * own**2 + POOLED_ROWS * pooled**2) / (rows + POOLED_ROWS)))
