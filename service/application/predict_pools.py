@@ -7,7 +7,7 @@ from service.application.predict import Prediction, Predictor, bare_prefill_rate
 from service.calibration.measured import Pool
 from service.calibration.run_protocol import FrontEnd
 from service.engine.attribution import Subject
-from service.engine.disaggregation import PoolRates, match_pools
+from service.engine.disaggregation import PoolRates, handed_over, match_pools
 from service.engine.energy import working_power
 from service.engine.load import Load, make_load
 from service.engine.operating_point import Replica, solve_concurrency
@@ -35,6 +35,7 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
     alone = (row.mean_input_tokens, 0.0, 1.0)
     prefill_table, _, prefill_load = _loaded(case, predictor, (row.prefill, alone))
     table, moments, load = _loaded(case, predictor, (row.decode, handed))
+    load = handed_over(load)
     prefill = Replica(prefill_table, prefill_load, case.policy)
     decode = Replica(table, load, case.policy)
     rate = bare_prefill_rate(prefill)

@@ -10,8 +10,11 @@ rate keeps busy and the rest waits for prefill. KV transfer is link time, no acc
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+from service.engine.load import Load
+from service.engine.tables import ATTENTION_PREFILL, CHUNK_PRESENT
 
 ITERATIONS: Final = 40
 
@@ -84,3 +87,19 @@ def _in_flight(pools: PoolRates, decoding: float, worker: tuple[float, float]) -
         return float("inf")
     waiting = load / (1.0 - load) / 2.0 / pools.prefill_requests_per_second
     return decoding + rate * (pools.prefill_seconds + waiting + pools.transfer_seconds)
+
+
+def handed_over(load: Load) -> Load:
+    """Return what a decode worker carries: prompts come with their keys and their first token.
+
+    A prompt found in a prefix cache still passes attention once more for its last token, over all its
+    keys (which latent attention would expand again); one that was handed over does not.
+    """
+    coefficients = load.coefficients
+    matrices = []
+    for matrix in (coefficients.work, coefficients.seconds):
+        kept = matrix.copy()
+        kept[:, ATTENTION_PREFILL] = 0.0
+        kept[:, :, CHUNK_PRESENT] = 0.0
+        matrices.append(kept)
+    return replace(load, coefficients=replace(coefficients, work=matrices[0], seconds=matrices[1]))
