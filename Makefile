@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install test check examples lock serve
+.PHONY: install test check examples accuracy lock serve
 
 install: $(BIN)/pertoken
 
@@ -22,6 +22,14 @@ check: install
 examples: install
 	$(BIN)/python -m tests.architecture.examples
 	$(BIN)/python -m essay
+
+# Judges the efficiencies on measured runs, which are not in the repository: DATA is a folder that holds
+# measured/aggregated.csv, measured/disaggregated.csv and models/*.json. Rows by the other package are compared
+# where COMPARED names what benchmarks/aiconfigurator_rows.py wrote.
+accuracy: install
+	$(BIN)/python -m benchmarks.accuracy --data $(DATA)/measured/aggregated.csv \
+	    --pools $(DATA)/measured/disaggregated.csv --models $(DATA)/models \
+	    $(if $(COMPARED),--aiconfigurator $(COMPARED))
 
 serve: install
 	$(BIN)/pertoken serve --init

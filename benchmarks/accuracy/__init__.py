@@ -1,0 +1,1 @@
+"""The accuracy report: ``python -m benchmarks.accuracy`` writes ``docs/accuracy.md``."""

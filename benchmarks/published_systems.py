@@ -1,0 +1,236 @@
+"""Published figures of whole systems beside what the engine says of them; nothing is tuned to them.
+
+Cases stand in ``benchmarks/published/*.yaml`` with their sources: what was served, on what, how it was
+asked, what was reported. Efficiencies are those of the default calibration set, whatever level applies.
+
+Run it from the repository: ``python -m benchmarks.published_systems``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.catalog import seeded_catalog
+from service.application.formats import choose_formats
+from service.application.ports import AcceleratorRecord, CatalogSnapshot
+from service.application.predict import bare_prefill_rate
+from service.application.requests import FormatsRequest
+from service.bootstrap import read_snapshot
+from service.engine.architecture import derive_work
+from service.engine.load import Load, make_load
+from service.engine.memory import plan_memory
+from service.engine.operating_point import Replica
+from service.engine.parts import ModelSpec
+from service.engine.replica import compile_replica
+from service.engine.step import StepLoad, step_times
+from service.engine.tables import COLLECTIVES, ReplicaTable
+from service.engine.types import Calibration, EnginePolicy, Formats, Layout, ModelWork
+from service.engine.units import SECONDS_PER_DAY
+from service.engine.workload import make_mix, reduce_mix
+from service.model_configs.codec import decode
+
+FOLDER = Path(__file__).parent / "published"
+HOURS_PER_DAY = 24.0
+BATCHES = 2_000
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One published figure beside the modelled one."""
+
+    system: str
+    case: str
+    quantity: str
+    published: float
+    modelled: float
+    level: str
+    """Of the calibration."""
+
+    @property
+    def ratio(self) -> float:
+        """Modelled over published."""
+        return self.modelled / self.published
+
+
+@dataclass(frozen=True)
+class System:
+    """What is served on what."""
+
+    work: ModelWork
+    accelerator: AcceleratorRecord
+    policy: EnginePolicy
+    calibration: Calibration
+    native: Mapping[str, str]
+    snapshot: CatalogSnapshot
+
+    def formats(self, weights: str | None) -> Formats:
+        """Return the formats with weights stored so; the checkpoint's own where None."""
+        asked = FormatsRequest(weights, None, None, None, None)
+        return choose_formats(self.snapshot, asked, self.native, self.accelerator.spec, self.policy).formats
+
+    def table(self, layout: Layout, weights: str | None) -> ReplicaTable:
+        """Compile a replica."""
+        return compile_replica(
+            self.work, self.accelerator.spec, layout, self.formats(weights), self.calibration
+        )
+
+
+def compare_all(snapshot: CatalogSnapshot) -> list[Compared]:
+    """Return all published figures beside the modelled ones."""
+    found: list[Compared] = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        system = system_of(document, snapshot)
+        rows = _service(system, document) if "service" in document else _cases(system, document)
+        found += [Compared(document["name"], *row, system.calibration.level) for row in rows]
+    return found
+
+
+def system_of(document: Mapping[str, Any], snapshot: CatalogSnapshot) -> System:
+    """Return what a case file describes."""
+    accelerator = snapshot.accelerator(document["accelerator"])
+    policy = snapshot.engine_policy(document["engine"])
+    spec, model = accelerator.spec, document["model"]
+    if "catalog" in model:
+        record = snapshot.model(model["catalog"])
+        work, native = record.work, record.native_formats
+    else:
+        work, native = derive_work(decode(ModelSpec, model["spec"])), {}
+    return System(
+        work=_as_laid_out(work, model),
+        accelerator=accelerator,
+        policy=policy,
+        calibration=snapshot.calibration(None, spec.family, spec.vendor, policy.name),
+        native=native,
+        snapshot=snapshot,
+    )
+
+
+def prefill_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> float:
+    """Return the time of one pass over the prompts of a batch, (tokens, of which cached) each."""
+    load = _load(table, (*lengths, 1.0))
+    tokens = batch * load.mean_uncached
+    return _step(load, (0.0, tokens, tokens))
+
+
+def decode_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> float:
+    """Return the mean time of one of the steps that add (prompt, steps) tokens to a batch."""
+    prompt, steps = lengths
+    load = _load(table, (prompt, prompt, steps + 1.0))
+    return _step(load, (batch, 0.0, batch))
+
+
+def _cases(system: System, document: Mapping[str, Any]) -> Iterator[tuple[str, str, float, float]]:
+    for case in document["cases"]:
+        layout = Layout(**(case.get("layout") or document["layout"]))
+        table = system.table(layout, case["weights"])
+        yield case["name"], case["quantity"], float(case["published"]), _modelled(table, case)
+
+
+def _modelled(table: ReplicaTable, case: Mapping[str, Any]) -> float:
+    kind, batch = case["kind"], float(case["batch"])
+    if kind == "decode_step":
+        return decode_seconds(table, batch, (case["context_tokens"] - 1.0, 1.0))
+    prompt, cached = float(case["input_tokens"]), float(case.get("cached_tokens", 0.0))
+    output = float(case.get("output_tokens", 1.0))
+    if kind == "decode":
+        return output * decode_seconds(table, batch, (prompt, output))
+    first = prefill_seconds(table, batch, (prompt, cached))
+    if kind == "prefill":
+        return first
+    whole = first + (output - 1.0) * decode_seconds(table, batch, (prompt, output - 1.0))
+    return {"turn": whole, "static_throughput": batch * output / whole}[kind]
+
+
+def _service(system: System, document: Mapping[str, Any]) -> Iterator[tuple[str, str, float, float]]:
+    """Return a disaggregated service by its day: each pool alone, nodes as the day's tokens need them."""
+    service = document["service"]
+    day, published, per_node = service["day"], service["published"], float(service["gpus_per_node"])
+    ratio = day["input_tokens"] / day["output_tokens"]
+    output = service["context_tokens"] / (ratio + 0.5)
+    prompt, cached_share = output * ratio, day["cached_tokens"] / day["input_tokens"]
+    into, out = Layout(**service["prefill"]), Layout(**service["decode"])
+    prefill = _replica(system, into, (prompt, prompt * cached_share, 1.0))
+    input_rate = bare_prefill_rate(prefill) * per_node / into.accelerators / (1.0 - cached_share)
+    limit = 1.0 / service["tokens_per_second_per_user"]
+    decoding = _replica(system, out, (prompt, prompt, output))
+    output_rate, hidden = (
+        _batch_within(decoding, limit, collectives=counted) / limit * per_node / out.tp
+        for counted in (True, False)
+    )
+    nodes = day["input_tokens"] / SECONDS_PER_DAY / input_rate
+    nodes += day["output_tokens"] / SECONDS_PER_DAY / output_rate
+    cost = nodes * per_node * HOURS_PER_DAY * service["price_per_gpu_hour"]
+    into_rate = float(published["prefill_input_tokens_per_second_per_node"])
+    out_rate = float(published["decode_output_tokens_per_second_per_node"])
+    each = "tokens per second and node"
+    yield "prefill, cache hits included", each, into_rate, input_rate
+    yield "decode", each, out_rate, output_rate
+    yield "decode, were all communication hidden behind compute", each, out_rate, hidden
+    yield "nodes over the day", "nodes", float(published["nodes"]), nodes
+    yield "cost of the day at USD 2 per GPU-hour", "USD", float(published["cost_per_day"]), cost
+
+
+def _batch_within(decoding: Replica, limit: float, *, collectives: bool = True) -> float:
+    """Return sequences on each attention-DP rank of a decode worker whose step takes ``limit`` seconds.
+
+    Prompts arrive with their keys and their first token, so no step carries a chunk.
+    """
+    ranks = decoding.table.layout.attention_dp
+    memory = plan_memory(decoding.table, decoding.load, decoding.policy)
+    batches = np.linspace(1.0, memory.max_batch / ranks, BATCHES)
+    steps = StepLoad(batches, np.zeros_like(batches), batches * ranks)
+    times = step_times(decoding.load.coefficients, steps)
+    seconds = times.total if collectives else times.total - times.seconds[COLLECTIVES]
+    return float(np.interp(limit, seconds, batches))
+
+
+def _replica(system: System, layout: Layout, lengths: tuple[float, float, float]) -> Replica:
+    table = system.table(layout, None)
+    return Replica(table, _load(table, lengths), system.policy)
+
+
+def _as_laid_out(work: ModelWork, model: Mapping[str, Any]) -> ModelWork:
+    """Return the work with redundant experts, or with caches spread over ranks by sequence."""
+    layers = work.layers
+    if "experts" in model:
+        layers = tuple(
+            replace(layer, experts=model["experts"]) if layer.experts else layer for layer in layers
+        )
+    if "cache_shards" in model:
+        shards = model["cache_shards"]
+        layers = tuple(
+            replace(layer, streams=tuple(replace(stream, cache_shards=shards) for stream in layer.streams))
+            for layer in layers
+        )
+    return replace(work, layers=layers)
+
+
+def _load(table: ReplicaTable, lengths: tuple[float, float, float]) -> Load:
+    moments = reduce_mix(make_mix([lengths], [0], [1.0]), table.spans, float("inf"))
+    return make_load(table, moments)
+
+
+def _step(load: Load, counts: tuple[float, float, float]) -> float:
+    """Return the time of a step of (decoding sequences, prompt tokens, tokens of the expert group)."""
+    step = StepLoad(*(np.array([count]) for count in counts))
+    return float(step_times(load.coefficients, step).total[0])
+
+
+def main() -> None:
+    """Print the table."""
+    with seeded_catalog() as settings:
+        found = compare_all(read_snapshot(settings))
+    for row in found:
+        print(
+            f"{row.system[:36]:38}{row.case[:52]:54}{row.published:12.4g}{row.modelled:12.4g}"
+            f"{row.ratio:8.2f}  {row.level}"
+        )
+
+
+if __name__ == "__main__":
+    main()
