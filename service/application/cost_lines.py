@@ -85,11 +85,11 @@ def cost_bases(
     rates, bill = billed
     request = resolved.request
     target = request.load_profile.target_utilisation if request.load_profile else None
-    # The bill is of paid time; idle time is in it as the utilisation says.
-    paid = 1.0 if resolved.point.kind == "arrival_rate" else utilisation
+    # The bill is of paid time, whatever set it; idle time is in it as the utilisation says.
+    share = min(utilisation, 1.0)
     allocation = Allocation(
-        accelerator_seconds=bill.accelerator_seconds_per_request * paid,
-        utilisation=min(utilisation, 1.0),
+        accelerator_seconds=bill.accelerator_seconds_per_request * share,
+        utilisation=share,
         scaling=(0.0, 1.0) if day is None else (day.scaling_share, target or 1.0),
         utilisation_range=request.utilisation_range or (),
         per_bill={rate.kind: rate.per_million_tokens / bill.per_request for rate in rates},
