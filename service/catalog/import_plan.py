@@ -19,7 +19,7 @@ from service.catalog.drafts import (
     PriceDraft,
     RejectedDraft,
 )
-from service.catalog.price_rows import PriceKey, draft_interval, draft_key, key_text
+from service.catalog.price_rows import KEY_COLUMNS, PriceKey, draft_interval, draft_key, key_text
 from service.catalog.reference_plan import PlannedChange, ReferencePlan, plan_references
 from service.catalog.timeline import Interval, TimelineChange, overlay, withdraw
 
@@ -160,8 +160,24 @@ def _plan_prices(
             continue
         plan.changes[key] = step
         _describe(plan, key, known, step)
+    _hold_new_currencies(plan, live)
     _plan_withdrawals(plan, batch, live, untouchable | set(usable))
     return plan
+
+
+def _hold_new_currencies(plan: _PricePlan, live: Mapping[PriceKey, Sequence[Interval]]) -> None:
+    """Hold a price in another currency than its source has for the same thing: rarely meant, and no leap."""
+    known = {_without_currency(key): key for key in live}
+    for key in plan.changes:
+        other = known.get(_without_currency(key))
+        if key not in live and other is not None:
+            plan.held.append(f"{key_text(key)} is priced in another currency so far: {key_text(other)}")
+
+
+def _without_currency(key: PriceKey) -> PriceKey:
+    kind, values = key
+    place = KEY_COLUMNS[kind].index("currency")
+    return kind, (*values[:place], *values[place + 1 :])
 
 
 def _describe(plan: _PricePlan, key: PriceKey, known: Sequence[Interval], step: TimelineChange) -> None:

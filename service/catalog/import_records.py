@@ -17,6 +17,7 @@ from service.application.write_ports.imports import (
     RejectedRow,
     SourceDisagreement,
 )
+from service.billing.money import format_amount
 from service.catalog import tables
 from service.catalog.batch_text import batch_from_text, batch_to_text
 from service.catalog.database import current_revision
@@ -144,7 +145,11 @@ def _record(row: Row[Any]) -> ImportRecord:
 
 
 def _disagreement_values(item: SourceDisagreement) -> dict[str, Any]:
-    return {**asdict(item), "amount": str(item.amount), "other_amount": str(item.other_amount)}
+    return {
+        **asdict(item),
+        "amount": format_amount(item.amount),
+        "other_amount": format_amount(item.other_amount),
+    }
 
 
 def _disagreement(values: Mapping[str, Any]) -> SourceDisagreement:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.application.ports import Price
+from service.billing.currencies import CURRENCIES
 from service.catalog.drafts import (
     Draft,
     GpuPriceDraft,
@@ -65,6 +66,8 @@ class Registry:
             return f"unit {price.per!r} is not in the catalog"
         if self._dimension("unit", price.per) != dimension:
             return f"a price per {price.per} does not measure {dimension}"
+        if price.currency not in CURRENCIES:
+            return f"currency {price.currency!r} is none of ISO 4217"
         if not price.amount.is_finite() or price.amount < 0:
             return f"amount {price.amount} is not zero or more"
         return None

@@ -45,7 +45,7 @@ def url(catalog_url: str) -> str:
 def live(url: str) -> Iterator[TestClient]:
     # Made before the service starts, so that it knows the keys from its first look at the database on.
     key = make_key(url, "write")
-    with running(url) as client:
+    with running(url, poll_interval_seconds=0.5) as client:
         client.headers.update(bearer(key))
         yield client
 
@@ -58,7 +58,7 @@ def hardened(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     url = f"sqlite:///{path}"
     fill(url)
     key = make_key(url, "write")
-    with running(url) as client:
+    with running(url, poll_interval_seconds=0.5) as client:
         client.headers.update(bearer(key))
         yield client
 
@@ -156,6 +156,41 @@ def test_a_change_of_more_than_three_times_is_held_until_somebody_looked(live: T
     assert amounts(live) == {"m-1": "1.5"}
     assert apply(live, found, despite_hold=True).json()["state"] == "applied"
     assert amounts(live) == {"m-1": "4.51"}
+
+
+@pytest.mark.parametrize(
+    ("currency", "state", "told"),
+    [
+        ("EUR", "held", "another currency so far"),
+        ("XYZ", "rejected", "none of ISO 4217"),
+        ("usd", "rejected", "currency"),
+    ],
+)
+def test_a_wrong_currency_is_held_or_rejected(
+    hardened: TestClient, currency: str, state: str, told: str
+) -> None:
+    found = submitted(hardened, rows("1.80").replace("USD", currency))
+    assert found["state"] == state
+    assert told in str(found["held"] + found["rejected"])
+
+
+def test_a_currency_that_is_new_for_a_new_thing_is_not_held(hardened: TestClient) -> None:
+    assert submitted(hardened, rows("1.80", meter="output").replace("USD", "EUR"))["state"] == "preview"
+
+
+def test_disagreement_is_shown_with_the_precedence_that_decides(hardened: TestClient) -> None:
+    found = submitted(hardened, rows("1.80", source="other-page"))
+    assert found["counts"]["disagreements"] == 1
+    (told,) = found["disagreements"]
+    assert (told["source"], told["amount"], told["other_source"], told["other_amount"]) == (
+        "other-page",
+        "1.8",
+        SOURCE,
+        "1.5",
+    )
+    # Both pages have the same precedence; of equals the first by name counts.
+    assert told["decides"] == "other-page"
+    assert "precedence" in told["because"]
 
 
 def test_a_change_of_three_times_is_not_held(live: TestClient) -> None:
@@ -379,7 +414,7 @@ def test_a_body_beyond_the_limit_of_imports_is_413(url: str) -> None:
 
 def test_an_import_whose_reader_died_is_rejected_by_the_next_one(url: str) -> None:
     key = make_key(url, "write")
-    with running(url) as client:
+    with running(url, poll_interval_seconds=0.5) as client:
         client.headers.update(bearer(key))
         submitted(client, rows("1.80"))
     engine = open_engine(url)

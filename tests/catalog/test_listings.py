@@ -85,6 +85,31 @@ def test_recall_is_at_least_95_percent(relations: set[str]) -> None:
     assert len(wanted & set(listings())) >= 0.95 * len(wanted)
 
 
+UNSOLD = {
+    *("deepseek-r1-nvfp4", "deepseek-v3.1-nvfp4", "deepseek-v3.2-nvfp4", "deepseek-v4-pro-fp8"),
+    *("glm-5-nvfp4", "glm-5.1-nvfp4", "llama-3.1-70b-instruct-fp8", "llama-3.1-8b-instruct-fp8", "mimo-7b"),
+    *("minimax-m2.5-nvfp4", "minimax-m2.7-nvfp4", "nemotron-3-ultra-550b-a55b-fp8", "nemotron-h-56b"),
+    *("qwen3-0.6b", "qwen3-1.7b", "qwen3-235b-a22b-fp8", "qwen3-32b-fp8-static", "qwen3-32b-nvfp4"),
+}
+"""Models that no provider of the package sells as themselves: small ones, and single quantised checkpoints;
+what providers quantise on their own is listed under the model that it was made from."""
+
+
+def test_every_catalog_model_is_listed_or_known_to_be_sold_by_nobody() -> None:
+    assert catalog_models() - {listing.model for listing in listings().values()} == UNSOLD
+
+
+def test_every_id_that_carries_the_name_of_an_unsold_model_was_looked_at() -> None:
+    plain = re.compile(r"[^a-z0-9]")
+    named = {
+        (provider.id, model.id)
+        for provider in providers
+        for model in provider.models
+        if any(plain.sub("", name) in plain.sub("", model.id.lower()) for name in UNSOLD)
+    }
+    assert named <= set(labels())
+
+
 def test_listings_name_models_of_the_catalog() -> None:
     assert {listing.model for listing in listings().values()} <= catalog_models()
 
