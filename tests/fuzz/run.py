@@ -57,7 +57,10 @@ def fuzz(
         ]
         if with_key:
             command += ["--header", f"Authorization: Bearer {key}"]
-        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        told_where = {**os.environ, "PERTOKEN_FUZZED": f"http://127.0.0.1:{port}"}
+        return subprocess.run(
+            command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=told_where
+        )
 
 
 def main() -> int:
