@@ -126,12 +126,13 @@ class Predictor:
         if speculation.draft_tokens:
             layers = sum(layer.count for layer in case.work.layers)
             load = speculate(load, table, layers, speculation)
-        replica = Replica(table, load, case.policy)
+        policy = run_policy(case)
+        replica = Replica(table, load, policy)
         try:
             solved = solve_concurrency(replica, row.concurrency)
         except InfeasibleError:
             # The run was measured, so it did fit: its operators gave the engine more of the memory.
-            replica = Replica(table, load, replace(case.policy, memory_utilisation=MOST_MEMORY))
+            replica = Replica(table, load, replace(policy, memory_utilisation=MOST_MEMORY))
             solved = solve_concurrency(replica, row.concurrency)
         return SolvedRun(moments, replica, solved, speculation)
 
@@ -179,6 +180,13 @@ def speculation_of(case: Case) -> Speculation:
         return PLAIN
     ranks = case.row.layout.attention_dp if case.row.layout is not None else 1
     return Speculation(1 if ranks > 1 else DEFAULT_DRAFT_TOKENS)
+
+
+def run_policy(case: Case) -> EnginePolicy:
+    """Return the policy a run was served with: InferenceX lets TensorRT-LLM's attention-DP ranks prefill together."""
+    if case.policy.name == "trtllm" and case.row.protocol == "inferencex":
+        return replace(case.policy, aligns_prefill=True)
+    return case.policy
 
 
 def token_budget(policy: EnginePolicy, row: MeasuredRow) -> float:

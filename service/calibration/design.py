@@ -16,6 +16,7 @@ from service.engine.batching import SteadyState
 from service.engine.load import make_load
 from service.engine.replica import compile_replica
 from service.engine.spans import Array
+from service.engine.speculation import Speculation, speculate
 from service.engine.step import StepLoad, step_times
 from service.engine.tables import COLLECTIVES, HOST, ROOFLINE_OPERATORS
 from service.engine.types import Accelerator, Calibration, Efficiency, Formats, Layout, ModelWork
@@ -32,6 +33,7 @@ class Deployment:
     accelerator: Accelerator
     layout: Layout
     formats: Formats
+    speculation: Speculation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def launching_calibration() -> Calibration:
 def run_features(deployment: Deployment, moments: Moments, state: SteadyState) -> RunFeatures:
     """Return the features of a run's mean step at its operating point (axis length 1)."""
     mixed = float(state.mixed_share[0])
-    weight = np.array([1.0 - mixed, mixed]) * deployment.layout.pp
+    per_token = deployment.layout.pp / deployment.speculation.tokens_per_step
+    weight = np.array([1.0 - mixed, mixed]) * per_token
     return step_features(deployment, moments, _both(state), weight)
 
 
@@ -136,7 +139,10 @@ def _seconds(
     table = compile_replica(
         deployment.work, deployment.accelerator, deployment.layout, deployment.formats, calibration
     )
-    times = step_times(make_load(table, moments).coefficients, loads)
+    load = make_load(table, moments)
+    if deployment.speculation.draft_tokens:
+        load = speculate(load, table, sum(layer.count for layer in deployment.work.layers), deployment.speculation)
+    times = step_times(load.coefficients, loads)
     return times.compute_seconds, times.memory_seconds
 
 

@@ -102,7 +102,8 @@ def steady_state(
     arriving = others * (load.mean_uncached / (steps * ranks))
     chunk = np.minimum(np.maximum(max(load.mean_uncached, 1e-9), arriving), room)
     share = np.minimum(arriving / chunk, 1.0)
-    mixed_share, carried = _any_rank(share, chunk, layout.attention_dp)
+    ranks_at_once = _ranks_at_once(policy, layout.attention_dp, seen_batch)
+    mixed_share, carried = _any_rank(share, chunk, (layout.attention_dp, ranks_at_once))
     group = np.maximum(seen_batch / layout.pp, 1.0)
     both = StepLoad(
         np.concatenate((per_rank, per_rank)),
@@ -124,6 +125,7 @@ def steady_state(
         fill_steps=layout.pp - 1,
         chunks=chunks,
         ranks=layout.attention_dp,
+        ranks_at_once=ranks_at_once,
     )
     flow = _closed if population == "closed" else _open
     rate, rho, queued = flow(cycle, load, (step_seconds, decode_total, mixed_total, added))
@@ -174,14 +176,30 @@ def prefill_limit(table: ReplicaTable, load: Load, policy: EnginePolicy) -> floa
     return max(min(shrinking, full), fewest)
 
 
-def _any_rank(share: Array, chunk: Array, attention_dp: int) -> tuple[Array, Array]:
+def _ranks_at_once(policy: EnginePolicy, attention_dp: int, seen_batch: Array) -> Array | None:
+    """Ranks that prefill at the same time where the engine aligns them, no more than there are requests."""
+    if attention_dp == 1 or not policy.aligns_prefill:
+        return None
+    return np.clip(seen_batch - 1.0, 1.0, float(attention_dp))
+
+
+def _any_rank(share: Array, chunk: Array, ranks: tuple[int, Array | None]) -> tuple[Array, Array]:
     """Return (share of steps in which any rank carries a chunk, prefill tokens all ranks carry in one)."""
+    attention_dp, at_once = ranks
     if attention_dp == 1:
         return share, chunk
-    mixed_share = 1.0 - (1.0 - share) ** attention_dp
+    mixed_share = _share_of_any(share, attention_dp, at_once)
     there = mixed_share > 0
     carriers = np.where(there, attention_dp * share / np.where(there, mixed_share, 1.0), 1.0)
     return mixed_share, chunk * carriers
+
+
+def _share_of_any(share: Array, ranks: int, at_once: Array | None) -> Array:
+    """Return the share of steps in which any rank carries a chunk: ranks are independent, or aligned."""
+    if at_once is not None:
+        return np.minimum(share * (ranks / at_once), 1.0)
+    any_rank: Array = 1.0 - (1.0 - share) ** ranks
+    return any_rank
 
 
 @dataclass(frozen=True)
@@ -201,6 +219,8 @@ class _Cycle:
     chunks: Array
     ranks: int
     """Attention-DP ranks, each with a prefill server."""
+    ranks_at_once: Array | None
+    """Ranks that prefill at the same time; None where each does when it must."""
 
 
 _Seconds = tuple[Array, Array, Array, Array]
@@ -240,7 +260,7 @@ def _cycle_seconds(cycle: _Cycle, batch: Array, plain: Array, added: Array) -> A
         return turn * (plain + share * added)
     # A lone request keeps one rank's prefill server busy and fills the stages by itself.
     alone = 1.0 / (1.0 + cycle.others)
-    any_rank = 1.0 - (1.0 - share) ** cycle.ranks
+    any_rank = _share_of_any(share, cycle.ranks, cycle.ranks_at_once)
     every = plain + (any_rank + alone * (cycle.ranks * share - any_rank)) * added
     return turn * every + batch * (alone * cycle.fill_steps * added)
 

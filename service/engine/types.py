@@ -221,6 +221,8 @@ class EnginePolicy:
     """Most sequences in one replica's step per attention-DP rank."""
     kv_cache_format_by_precision: Mapping[str, str] = field(default_factory=dict)
     """Cache format that the engine picks for a precision recipe; bf16 where absent."""
+    aligns_prefill: bool = False
+    """True where attention-DP ranks hold prompts back to prefill at the same time (TensorRT-LLM's balance)."""
     release: str = ""
     """Release whose defaults these are; ``name`` is the engine's."""
 
