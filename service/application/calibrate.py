@@ -24,6 +24,8 @@ PROMPTS_TOGETHER: Final = 4
 """Prompts that a chunk of a TTFT's reference step holds, where the budget has room."""
 SPECULATING_SHARE: Final = 0.3
 """Share of ``unknown`` rows taken to speculate before their times are looked at."""
+SPECULATING_WEIGHT: Final = 0.5
+"""Of rows that speculated: acceptance is a default, not measured."""
 RESIDUAL_SPREAD: Final = 0.25
 
 
@@ -174,7 +176,7 @@ def _plain_chance(predictor: Predictor, case: Case, run: SolvedRun) -> float:
     """Return how likely a run decoded plainly: the responsibility of the plain of two components."""
     measured = case.row.tpot_seconds
     if case.row.speculative != "unknown" or measured is None:
-        return 0.0 if case.row.speculative == "mtp" else 1.0
+        return SPECULATING_WEIGHT if case.row.speculative == "mtp" else 1.0
     speculating = replace(case, row=replace(case.row, speculative="mtp"))
     try:
         fast = predictor.solve(speculating).tpot_seconds

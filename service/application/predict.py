@@ -16,6 +16,7 @@ from service.calibration.run_protocol import (
     replay,
     step_curve,
 )
+from service.calibration.run_settings import RunSettings, run_settings
 from service.engine.attribution import KINDS, Subject, attribute
 from service.engine.energy import working_power
 from service.engine.errors import InfeasibleError
@@ -29,12 +30,6 @@ from service.engine.types import Calibration, EnginePolicy, Formats, Layout
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments, make_mix, reduce_mix
 
-POLL_STEPS: Final = {"sglang": (10, 30)}
-"""InferenceX lets SGLang look for new requests every 10 steps, 30 from 16 requests in flight on."""
-POLL_CONCURRENCY: Final = 16
-BALANCE_STEPS: Final = 60
-"""TensorRT-LLM with data-parallel attention holds new requests back until ranks are balanced; InferenceX sets
-``attention_dp_config.timeout_iters`` to 60."""
 TRT_LEAST_BUDGET: Final = 8192.0
 MOST_MEMORY: Final = 0.98
 """Share of memory an engine can be given at most."""
@@ -114,19 +109,18 @@ class Predictor:
 
     def solve(self, case: Case) -> SolvedRun:
         """Return the steady state of a run with its requests in flight."""
-        row, layout = case.row, _layout(case.row)
+        row, layout, policy = case.row, _layout(case.row), run_policy(case)
         table = self.table(case, layout, case.formats)
         moments = reduce_mix(
             make_mix([[row.mean_input_tokens, 0.0, row.mean_output_tokens]], [0], [1.0]),
             table.spans,
-            float("inf") if case.policy.token_budget_covers_prompt else float(case.policy.token_budget),
+            float("inf") if policy.token_budget_covers_prompt else float(policy.token_budget),
         )
         load = make_load(table, moments)
         speculation = speculation_of(case)
         if speculation.draft_tokens:
             layers = sum(layer.count for layer in case.work.layers)
             load = speculate(load, table, layers, speculation)
-        policy = run_policy(case)
         replica = Replica(table, load, policy)
         try:
             solved = solve_concurrency(replica, row.concurrency)
@@ -141,7 +135,8 @@ class Predictor:
         row, ranks = case.row, run.replica.table.layout.attention_dp
         slots = max(round(row.concurrency / ranks), 1)
         most = max(min(run.solved.memory.max_batch / ranks, float(case.policy.max_batch)), 1.0)
-        budget = token_budget(case.policy, row)
+        settings = settings_of(case)
+        budget = token_budget(run.replica.policy, row)
         curve = step_curve(run.replica.table, run.replica.load, min(float(slots), most), budget)
         return curve, Run(
             protocol=row.protocol,
@@ -150,7 +145,9 @@ class Predictor:
             output_tokens=row.output_tokens,
             token_budget=budget,
             max_batch=most,
-            poll_steps=poll_steps(case.policy, row),
+            poll_steps=settings.poll_steps,
+            hold_steps=settings.hold_steps,
+            hold_tokens=settings.hold_budget_share * budget,
             steps_per_token=1.0 / run.speculation.tokens_per_step,
             front_end=front,
         )
@@ -182,11 +179,17 @@ def speculation_of(case: Case) -> Speculation:
     return Speculation(1 if ranks > 1 else DEFAULT_DRAFT_TOKENS)
 
 
+def settings_of(case: Case) -> RunSettings:
+    """Return how the server of a run was set."""
+    dense = not any(layer.experts for layer in case.work.layers)
+    return run_settings(case.row, case.policy, case.accelerator.spec.family, dense=dense)
+
+
 def run_policy(case: Case) -> EnginePolicy:
-    """Return the policy a run was served with: InferenceX lets TensorRT-LLM's attention-DP ranks prefill together."""
-    if case.policy.name == "trtllm" and case.row.protocol == "inferencex":
-        return replace(case.policy, aligns_prefill=True)
-    return case.policy
+    """Return the policy a run was served with."""
+    settings = settings_of(case)
+    budget = case.policy.token_budget if settings.token_budget is None else round(settings.token_budget)
+    return replace(case.policy, token_budget=budget, aligns_prefill=settings.aligns_prefill)
 
 
 def token_budget(policy: EnginePolicy, row: MeasuredRow) -> float:
@@ -194,16 +197,6 @@ def token_budget(policy: EnginePolicy, row: MeasuredRow) -> float:
     if policy.token_budget_covers_prompt:
         return max(float(policy.token_budget), TRT_LEAST_BUDGET, row.input_tokens + row.concurrency)
     return float(policy.token_budget)
-
-
-def poll_steps(policy: EnginePolicy, row: MeasuredRow) -> int:
-    """Return the steps between two looks at the queue."""
-    ranks = 1 if row.layout is None else row.layout.attention_dp
-    if row.protocol == "inferencex" and policy.name == "trtllm" and ranks > 1:
-        return BALANCE_STEPS
-    if row.protocol != "inferencex" or policy.name not in POLL_STEPS:
-        return 1
-    return POLL_STEPS[policy.name][row.concurrency >= POLL_CONCURRENCY]
 
 
 def bare_prefill_rate(replica: Replica) -> float:

@@ -85,6 +85,10 @@ class Run:
     """Sequences that one rank may hold."""
     poll_steps: int = 1
     """Steps between two looks at the queue."""
+    hold_steps: int = 0
+    """Steps that a prompt may be held back, decoding going on, for others to be prefilled with it."""
+    hold_tokens: float = 0.0
+    """Prompt tokens in the queue from which none is held back."""
     steps_per_token: float = 1.0
     """Decode steps for one output token; below 1 with speculation."""
     front_end: FrontEnd = FRONT_END
@@ -180,6 +184,8 @@ class _Replay:
         self.running: list[tuple[int, int]] = []
         self.left = 0.0
         """Tokens of the first prompt in the queue that are still to be computed."""
+        self.queued_tokens, self.held_since = 0.0, 0
+        """Prompt tokens in the queue, and the step at which the first of them came."""
 
     def go(self) -> None:
         """Run to the end."""
@@ -211,14 +217,21 @@ class _Replay:
             request = self.coming.popleft()[1]
             if not self.queue:
                 self.left = self.prompts[request]
+                self.held_since = self.step
             self.queue.append(request)
+            self.queued_tokens += self.prompts[request]
 
     def _may_admit(self) -> bool:
         if not self.running:
             return True
         started = self.left < self.prompts[self.queue[0]]
-        due = started or self.step % self.run.poll_steps == 0
+        due = started or (self.step % self.run.poll_steps == 0 and not self._held_back())
         return due and len(self.running) < self.run.max_batch
+
+    def _held_back(self) -> bool:
+        return (
+            self.step < self.held_since + self.run.hold_steps and self.queued_tokens < self.run.hold_tokens
+        )
 
     def _chunk_step(self) -> None:
         room = max(self.run.token_budget - len(self.running), 1.0)
@@ -232,6 +245,8 @@ class _Replay:
             if self.left > 0:
                 break
             done.append(self.queue.popleft())
+            self.queued_tokens -= self.prompts[done[-1]]
+            self.held_since = self.step
             self.left = self.prompts[self.queue[0]] if self.queue else 0.0
         front, decode = self.run.front_end, self.curve.decode(len(self.running))
         self.now += decode + self.curve.chunk(used) * front.chunk_factor
@@ -250,6 +265,8 @@ class _Replay:
         if len(self.running) < self.run.max_batch:
             if self.queue:
                 until = min(until, (self.step // poll + 1) * poll)
+                if self._held_back():
+                    until = min(until, self.held_since + self.run.hold_steps)
             elif self.coming:
                 until = min(until, self.step + max(ceil((self.coming[0][0] - self.now) / seconds), 1))
         self.now += (until - self.step) * seconds
