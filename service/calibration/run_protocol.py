@@ -23,7 +23,9 @@ from service.engine.step import StepLoad, step_times
 from service.engine.tables import ReplicaTable
 
 WAVES: Final = 4
-"""Waves replayed; the later ones stand for all further ones."""
+"""Waves replayed of a large run; the later ones stand for all further ones."""
+LEAST_REPLAYED: Final = 160
+"""Requests that are replayed at least, where the run has so many."""
 GRID_POINTS: Final = 8
 _NUDGE: Final = 0.03
 _GOLDEN: Final = 0.6180339887498949
@@ -125,9 +127,11 @@ def run_lengths(run: Run, requests: int) -> tuple[Array, Array]:
         return np.full(requests, run.input_tokens), np.full(requests, run.output_tokens)
     order = np.arange(1, requests + 1)
     low, width = SHORTEST_SHARE, 1.0 - SHORTEST_SHARE
-    # Two irrational steps: uniform and independent enough, the same every time.
-    prompts = run.input_tokens * (low + width * ((order * _GOLDEN) % 1.0))
-    outputs = run.output_tokens * (low + width * ((order * _SQUARE) % 1.0))
+    # Weyl's sequences of squares: uniform, and unlike multiples of an irrational step they have no near
+    # period that would give a slot of a small run the same lengths again and again.
+    squares = order.astype(np.float64) ** 2
+    prompts = run.input_tokens * (low + width * ((squares * _GOLDEN) % 1.0))
+    outputs = run.output_tokens * (low + width * ((squares * _SQUARE) % 1.0))
     return np.maximum(prompts, 1.0), np.maximum(outputs, 1.0)
 
 
@@ -137,7 +141,7 @@ def replay(run: Run, curve: StepCurve) -> RunResult:
     Waves beyond ``WAVES`` are like the later replayed ones, so those carry their weight. A ``fixed`` run
     keeps its slots busy; its first wave is a warm-up and left out.
     """
-    waves = min(WAVES, REQUESTS_PER_SLOT)
+    waves = min(max(WAVES, ceil(LEAST_REPLAYED / run.slots)), REQUESTS_PER_SLOT)
     state = _Replay(run, curve, run.slots * waves)
     state.go()
     wave = np.arange(run.slots * waves) // run.slots
