@@ -152,7 +152,8 @@ def _features(
     predictor: Predictor, case: Case, run: SolvedRun, front: FrontEnd
 ) -> tuple[RunFeatures, RunFeatures, Array]:
     """Return the features of a run's mean step, of its first token, and the first token's parts."""
-    deployment = Deployment(case.work, case.accelerator.spec, run.replica.table.layout, case.formats, run.speculation)
+    layout = run.replica.table.layout
+    deployment = Deployment(case.work, case.accelerator.spec, layout, case.formats, run.speculation)
     curve, asked = predictor.replayed(case, run, front)
     parts = first_token_parts(asked, curve)
     half = max(curve.batches[-1] / 2.0, 1.0)

@@ -141,7 +141,8 @@ def _seconds(
     )
     load = make_load(table, moments)
     if deployment.speculation.draft_tokens:
-        load = speculate(load, table, sum(layer.count for layer in deployment.work.layers), deployment.speculation)
+        layers = sum(layer.count for layer in deployment.work.layers)
+        load = speculate(load, table, layers, deployment.speculation)
     times = step_times(load.coefficients, loads)
     return times.compute_seconds, times.memory_seconds
 

@@ -21,7 +21,7 @@ from service.engine.workload import IntArray
 
 TPOT_WEIGHT: Final = 0.02
 TTFT_WEIGHT: Final = 0.03
-FRONT_END_WEIGHT: Final = 0.1
+FRONT_END_WEIGHT: Final = 0.02
 """What one row weighs against the priors. Rows of a cell (one model on one accelerator by one engine) share
 most of their error, so hundreds of them say little more than a few would; the values are those with which
 the runs of left-out architectures are met best."""

@@ -233,9 +233,7 @@ class _Replay:
         return due and len(self.running) < self.run.max_batch
 
     def _held_back(self) -> bool:
-        return (
-            self.step < self.held_since + self.run.hold_steps and self.queued_tokens < self.run.hold_tokens
-        )
+        return self.step < self.held_since + self.run.hold_steps and self.queued_tokens < self.run.hold_tokens
 
     def _chunk_step(self) -> None:
         room = max(self.run.token_budget - len(self.running), 1.0)

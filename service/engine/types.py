@@ -222,7 +222,7 @@ class EnginePolicy:
     kv_cache_format_by_precision: Mapping[str, str] = field(default_factory=dict)
     """Cache format that the engine picks for a precision recipe; bf16 where absent."""
     aligns_prefill: bool = False
-    """True where attention-DP ranks hold prompts back to prefill at the same time (TensorRT-LLM's balance)."""
+    """True where attention-DP ranks hold prompts back to prefill together (TensorRT-LLM's balance)."""
     release: str = ""
     """Release whose defaults these are; ``name`` is the engine's."""
 
