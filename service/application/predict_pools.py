@@ -3,15 +3,23 @@
 from dataclasses import replace
 
 from service.application.cases import Case
-from service.application.predict import Prediction, Predictor, bare_prefill_rate, front_end_of
+from service.application.predict import (
+    MOST_MEMORY,
+    Prediction,
+    Predictor,
+    bare_prefill_rate,
+    front_end_of,
+)
 from service.calibration.measured import Pool
+from service.calibration.pool_protocol import PoolRun, replay_pools
 from service.calibration.run_protocol import FrontEnd
 from service.engine.attribution import Subject
 from service.engine.disaggregation import PoolRates, handed_over, match_pools
 from service.engine.energy import working_power
+from service.engine.errors import InfeasibleError
 from service.engine.load import Load, make_load
+from service.engine.memory import plan_memory
 from service.engine.operating_point import Replica, solve_concurrency
-from service.engine.tables import ReplicaTable
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments, make_mix, reduce_mix
 
@@ -33,16 +41,13 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
     # Decode workers see every prompt as found in the cache: its keys came over the link.
     handed = (row.mean_input_tokens, row.mean_input_tokens, row.mean_output_tokens)
     alone = (row.mean_input_tokens, 0.0, 1.0)
-    prefill_table, _, prefill_load = _loaded(case, predictor, (row.prefill, alone))
-    table, moments, load = _loaded(case, predictor, (row.decode, handed))
-    load = handed_over(load)
-    prefill = Replica(prefill_table, prefill_load, case.policy)
-    decode = Replica(table, load, case.policy)
+    prefill = _replica(case, predictor, (row.prefill, alone))[0]
+    decode, moments = _replica(case, predictor, (row.decode, handed))
     rate = bare_prefill_rate(prefill)
     front = front_end_of(case.calibration)
     capacity = rate * row.prefill.workers / max(row.mean_input_tokens, 1.0)
     per_prompt = _prompt_seconds(rate, row.mean_input_tokens, row.prefill)
-    transfer = _transfer_seconds(case, load)
+    transfer = _transfer_seconds(case, decode.load)
 
     def solve(concurrency: float) -> tuple[float, float]:
         state = solve_concurrency(decode, max(concurrency, 1.0)).state
@@ -60,12 +65,22 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
         solve,
     )
     solved = solve_concurrency(decode, max(matched.decode_concurrency, 1.0))
-    subject = Subject(table, load, moments, solved.state)
+    subject = Subject(decode.table, decode.load, moments, solved.state)
     prefill_gpus = row.prefill.workers * row.prefill.layout.accelerators
     decode_gpus = row.decode.workers * row.decode.layout.accelerators
     return Prediction(
-        ttft_seconds=matched.ttft_seconds
-        + _front_seconds(front, row.mean_input_tokens, matched.tpot_seconds),
+        ttft_seconds=replay_pools(
+            PoolRun(
+                protocol=row.protocol,
+                slots=row.concurrency,
+                input_tokens=row.input_tokens,
+                output_tokens=row.output_tokens,
+                pool_seconds_per_token=1.0 / (rate * row.prefill.workers),
+                own_seconds_per_token=per_prompt / max(row.mean_input_tokens, 1.0),
+                request_seconds=transfer + _front_seconds(front, row.mean_input_tokens, matched.tpot_seconds),
+                tpot_seconds=matched.tpot_seconds,
+            )
+        ),
         tpot_seconds=matched.tpot_seconds,
         steady_ttft_seconds=matched.ttft_seconds,
         bare_prefill_seconds=per_prompt,
@@ -80,13 +95,22 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
     )
 
 
-def _loaded(
+def _replica(
     case: Case, predictor: Predictor, asked: tuple[Pool, tuple[float, float, float]]
-) -> tuple[ReplicaTable, Moments, Load]:
+) -> tuple[Replica, Moments]:
+    """Return one worker of a pool under its part of the requests."""
     pool, lengths = asked
     table = predictor.table(case, pool.layout, case.formats)
     moments = reduce_mix(make_mix([lengths], [0], [1.0]), table.spans, float("inf"))
-    return table, moments, make_load(table, moments)
+    load = make_load(table, moments)
+    if pool is case.row.decode:
+        load = handed_over(load)
+    try:
+        plan_memory(table, load, case.policy)
+    except InfeasibleError:
+        # The run was measured, so it did fit: its operators gave the engine more of the memory.
+        return Replica(table, load, replace(case.policy, memory_utilisation=MOST_MEMORY)), moments
+    return Replica(table, load, case.policy), moments
 
 
 def _prompt_seconds(rate: float, tokens: float, pool: Pool) -> float:
@@ -101,5 +125,9 @@ def _transfer_seconds(case: Case, load: Load) -> float:
 
 
 def _front_seconds(front: FrontEnd, tokens: float, step: float) -> float:
-    own = replace(front)
-    return own.trip_seconds + own.request_seconds + own.prompt_token_seconds * tokens + own.lag_steps * step
+    return (
+        front.trip_seconds
+        + front.request_seconds
+        + front.prompt_token_seconds * tokens
+        + front.lag_steps * step
+    )

@@ -74,6 +74,15 @@ FRONT_END_FIGURES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Lengths:
+    """Nominal lengths of a run's requests, tokens, and the protocol that draws them."""
+
+    protocol: Protocol
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """How a run is asked; tokens are nominal lengths."""
 
@@ -121,7 +130,7 @@ def step_curve(table: ReplicaTable, load: Load, highest_batch: float, token_budg
     )
 
 
-def run_lengths(run: Run, requests: int) -> tuple[Array, Array]:
+def run_lengths(run: Run | Lengths, requests: int) -> tuple[Array, Array]:
     """Return prompt tokens and output tokens of requests in order."""
     if run.protocol == "fixed":
         return np.full(requests, run.input_tokens), np.full(requests, run.output_tokens)
