@@ -5,8 +5,7 @@ and the Mooncake traces (JSON lines with input_length, output_length and hash_id
 Rows that cannot be used are told by line; more than 1 % of them refuse the trace.
 """
 
-import csv
-import io
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import orjson
 
-from service.application.errors import InvalidRequestError
+from service.application.errors import InvalidRequestError, LimitExceededError
 from service.economics.rates import Array
 
 TraceFormat = Literal["azure_csv", "mooncake_jsonl"]
@@ -26,6 +25,9 @@ BLOCK_TOKENS: Final = 512
 """Tokens behind one hash of the Mooncake traces."""
 AZURE_COLUMNS: Final = ("ContextTokens", "GeneratedTokens")
 MAX_TOKENS: Final = 2**31
+MAX_REQUESTS: Final = 1_000_000
+"""Of one trace; each takes about 600 bytes while it is priced."""
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def read_trace(text: str, form: TraceFormat, limits: TraceLimits) -> Trace:
     ------
     InvalidRequestError
         No header, no request, or more than 1 % bad lines (codes ``invalid-trace``, ``too-many-bad-lines``).
+    LimitExceededError
+        More than 1 000 000 requests.
     """
     rows = _azure_rows(text) if form == "azure_csv" else _mooncake_rows(text)
     cache = PrefixCache(limits.cache_blocks) if limits.cache == "prefix" else None
@@ -91,6 +95,12 @@ def read_trace(text: str, form: TraceFormat, limits: TraceLimits) -> Trace:
         prompt, output, blocks = row
         cached = min(cache.hit(blocks) * BLOCK_TOKENS, prompt - 1) if cache is not None else 0
         good.append((float(prompt), float(cached), float(output)))
+        if len(good) > MAX_REQUESTS:
+            raise LimitExceededError(
+                f"The trace has more than {MAX_REQUESTS} requests; take a sample of it.",
+                field="trace.text",
+                accepted={"maximum_requests": MAX_REQUESTS},
+            )
     _refuse_bad(len(good), bad)
     return Trace(np.array(good, dtype=np.float64), tuple(bad[:MAX_BAD_SHOWN]), len(bad))
 
@@ -122,31 +132,42 @@ class PrefixCache:
 
 
 def _azure_rows(text: str) -> Iterator[tuple[int, Row | str]]:
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
-    names = [name.strip().lstrip("\ufeff") for name in header]
+    lines = _lines(text)
+    header = next(lines, (1, ""))[1]
+    names = [name.strip().lstrip("\ufeff") for name in header.split(",")]
     if not set(AZURE_COLUMNS) <= set(names):
         raise InvalidRequestError(
-            f"The first line of the trace is {','.join(header)[:80]!r}; a header with "
+            f"The first line of the trace is {header[:80]!r}; a header with "
             f"{' and '.join(AZURE_COLUMNS)} is expected.",
             field="trace.text",
             code="invalid-trace",
             accepted={"columns": list(AZURE_COLUMNS)},
         )
-    prompt, output = (names.index(name) for name in AZURE_COLUMNS)
-    for cells in reader:
-        if not cells:
-            continue
-        try:
-            yield reader.line_num, (int(cells[prompt]), int(cells[output]), ())
-        except IndexError:
-            yield reader.line_num, f"{len(cells)} cells, {len(names)} expected"
-        except ValueError:
-            yield reader.line_num, f"no whole numbers: {cells[prompt][:20]!r}, {cells[output][:20]!r}"
+    places = [names.index(name) for name in AZURE_COLUMNS]
+    for line, content in lines:
+        if content.strip():
+            yield line, _azure_row(content, places, len(names))
+
+
+def _azure_row(content: str, places: Sequence[int], wanted: int) -> Row | str:
+    # No line continues on the next: a quotation mark left open must not swallow the rest of the file.
+    cells = [cell.strip().strip('"') for cell in content.split(",")]
+    if len(cells) <= max(places):
+        return f"{len(cells)} cells, {wanted} expected"
+    prompt, output = (cells[place] for place in places)
+    if not (_WHOLE.fullmatch(prompt) and _WHOLE.fullmatch(output)):
+        return f"no whole numbers: {prompt[:20]!r}, {output[:20]!r}"
+    return int(prompt), int(output), ()
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, as an editor counts them."""
+    for number, content in enumerate(text.split("\n"), 1):
+        yield number, content.rstrip("\r")
 
 
 def _mooncake_rows(text: str) -> Iterator[tuple[int, Row | str]]:
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in _lines(text):
         if content.strip():
             yield line, _mooncake_row(content)
 

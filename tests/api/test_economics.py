@@ -294,3 +294,23 @@ def test_any_numbers_are_answered_or_refused(service: TestClient, route: str, da
     if response.status_code == 200 and route == "/v1/curves":
         # A figure that is not finite would come out as null.
         assert all(None not in values for values in response.json()["series"].values())
+
+
+lines = st.lists(
+    st.sampled_from(["t,900,90", "t,1,1", "", "t,5", '"', "t,0,0", '{"input_length": 9, "output_length": 3}'])
+    | st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=lines, form=st.sampled_from(["azure_csv", "mooncake_jsonl"]), headed=st.booleans())
+def test_any_trace_is_answered_or_refused(
+    service: TestClient, rows: list[str], form: str, headed: bool
+) -> None:
+    text = "\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *rows] if headed else rows)
+    body = {**SMALLEST, "model": "llama-3.1-8b", "trace": {"format": form, "text": text}}
+    response = service.post("/v1/tariffs", content=json.dumps(body), headers=JSON)
+    assert response.status_code in (200, 422), response.text
+    if response.status_code == 200:
+        assert response.json()["recovery"]["relative_difference"] < 1e-9

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from service.application.errors import InvalidRequestError
+from service.application import traces
+from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.traces import PrefixCache, Trace, TraceLimits, read_trace
 
 LIMITS = TraceLimits(context_tokens=1_000_000)
@@ -68,6 +69,13 @@ def test_a_full_cache_drops_what_was_used_longest_ago() -> None:
         ("t,5", "2 cells, 3 expected"),
         ("t,5.5,1", "no whole numbers: '5.5', '1'"),
         ("t,many,1", "no whole numbers: 'many', '1'"),
+        ("t,1_000,1", "no whole numbers: '1_000', '1'"),
+        ("t,\u0665,1", "no whole numbers"),
+        ("t," + "9" * 5000 + ",1", "no whole numbers"),
+        ("x" * 200_000, "1 cells, 3 expected"),
+        ("t,\0,1", "no whole numbers"),
+        ("t,5\r6,1", "no whole numbers"),
+        ('"t,5,x', "no whole numbers"),
         ("t,999999,2", "1000001 tokens; the model takes 1000000"),
     ],
 )
@@ -114,6 +122,18 @@ def test_what_is_no_azure_trace_is_refused_whole(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_trace(text, "azure_csv", LIMITS)
     assert (refused.value.code, refused.value.field) == ("invalid-trace", "trace.text")
+
+
+def test_a_quotation_mark_left_open_swallows_nothing() -> None:
+    trace = _azure('"2023-11-16 18:15:46,374,44', *["t,10,10"] * 5, '"t","7","3"')
+    assert trace.requests[:, 0].tolist() == [374, 10, 10, 10, 10, 10, 7]
+
+
+def test_a_trace_has_at_most_a_million_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "MAX_REQUESTS", 3)
+    assert _azure(*["t,10,10"] * 3).lines == 3
+    with pytest.raises(LimitExceededError):
+        _azure(*["t,10,10"] * 4)
 
 
 def test_an_empty_mooncake_trace_is_refused() -> None:

@@ -95,7 +95,8 @@ TYPES = (
         422,
         "A limit is exceeded",
         "The request is larger than a stated limit: 256 classes, 2 048 layers, 65 536 accelerators, 4 096 "
-        "samples a class, 20 000 points of a curve, integers below 2^53.",
+        "samples a class, 20 000 points of a curve, 1 000 000 requests of a trace, "
+        "integers below 2^53.",
         "The detail names the limit; split the request or aggregate its input.",
     ),
     ProblemType(
