@@ -9,6 +9,7 @@ import numpy as np
 
 from service.application.calibrate import Fitted, LeftOut, scopes_of
 from service.calibration.measured import MeasuredRow
+from service.calibration.published import PUBLISHED, scaled
 from service.calibration.scopes import FittedSet
 from service.engine.spans import Array
 from service.engine.types import Calibration, Efficiency
@@ -50,6 +51,7 @@ def calibration_document(
     entries = [_entry(found, (None, None), widest, source)]
     entries += [_entry(found, (None, engine), wide, source) for engine in found.engines]
     entries += [_entry(found, (known, None), wide, source) for known in found.families]
+    entries += _published_entries(found, widest)
     for scope in sorted(set(scopes)):
         inside = plain & np.array([place == scope for place in scopes])
         own = tuple(
@@ -89,11 +91,32 @@ def blended_spread(logs: Array, pooled: float) -> float:
     return float(np.sqrt((rows * own**2 + POOLED_ROWS * pooled**2) / (rows + POOLED_ROWS)))
 
 
+def _published_entries(found: FittedSet, spreads: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return the entries of families that no run was measured on but whose kernels were."""
+    entries = []
+    for published in PUBLISHED:
+        if published.family in found.families:
+            continue
+        for engine in (None, *found.engines):
+            calibration = scaled(found.calibration(None, engine), published)
+            document = _written(calibration, (published.family, engine), spreads, published.source)
+            entries.append(document | {"basis": "published", "note": published.note})
+    return entries
+
+
 def _entry(
     found: FittedSet, scope: tuple[str | None, str | None], spreads: tuple[float, float], source: str
 ) -> dict[str, Any]:
+    return _written(found.calibration(*scope), scope, spreads, source)
+
+
+def _written(
+    calibration: Calibration,
+    scope: tuple[str | None, str | None],
+    spreads: tuple[float, float],
+    source: str,
+) -> dict[str, Any]:
     family, engine = scope
-    calibration = found.calibration(family, engine)
     document: dict[str, Any] = {}
     if family:
         document["family"] = family

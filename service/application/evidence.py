@@ -138,6 +138,7 @@ _FALLBACKS: Final = {
     "family": "the accelerator's family",
     "engine": "the engine on other accelerators",
     "vendor": "the vendor",
+    "published": "published microbenchmarks of the accelerator's family, set beside those of measured ones",
     "general": "any engine on any accelerator",
 }
 

@@ -45,8 +45,9 @@ class CalibrationEntry(SeedModel):
     family: Slug | None = None
     vendor: Slug | None = None
     engine: Slug | None = None
-    basis: Literal["fitted", "assumed"] = "assumed"
-    """``fitted`` where the figures come from measurements of this scope."""
+    basis: Literal["fitted", "published", "assumed"] = "assumed"
+    """``fitted`` where the figures come from measurements of this scope, ``published`` where they follow
+    from published microbenchmarks of it."""
     operators: dict[OperatorClass, EfficiencySeed] = Field(default_factory=dict)
     formats: dict[Slug, dict[OperatorClass, EfficiencySeed]] = Field(default_factory=dict)
     """Operators whose weights are stored in a format, where that is known apart."""
@@ -161,7 +162,7 @@ class CalibrationSeed(SeedModel):
         own = nearest.basis == "fitted" and nearest.scope == (family, None, engine)
         return Calibration(
             name=self.name,
-            level="fitted" if own else level,
+            level="fitted" if own else "published" if nearest.basis == "published" else level,
             operators=operators,
             extra=extra,
             **figures,
