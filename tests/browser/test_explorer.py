@@ -1,8 +1,10 @@
 """The explorer in a real browser over the real service: what it shows is what the API answers."""
 
 import json
+import os
 import re
 import shlex
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tests.browser.chromium import Page, find_browser, open_page
 from tests.builders.catalogs import seeded_database_url
+from tests.builders.live import make_key
 from tests.builders.server import serving
 
 __all__ = ["seeded_database_url"]
@@ -29,8 +32,6 @@ PHONE, DESK = (360, 740), (1280, 900)
 
 @pytest.fixture(scope="module")
 def origin(seeded_database_url: str) -> Iterator[str]:
-    import os
-
     environment = {**os.environ, "PERTOKEN_DATABASE_URL": seeded_database_url}
     with serving("service.bootstrap:create_service", environment) as port:
         yield f"http://127.0.0.1:{port}"
@@ -204,6 +205,25 @@ def test_the_curve_runs_over_the_axis_that_was_chosen(
     )
     assert len(lines) == count
     assert all(len(points.split()) > 10 and "NaN" not in points for points in lines)
+
+
+def test_a_closed_server_asks_for_its_key_and_the_link_does_not_hold_it(
+    page: Page, tmp_path: Path, seeded_database_url: str
+) -> None:
+    own = tmp_path / "closed.db"
+    shutil.copy(seeded_database_url.removeprefix("sqlite:///"), own)
+    key = make_key(f"sqlite:///{own}", "read")
+    environment = {**os.environ, "PERTOKEN_DATABASE_URL": f"sqlite:///{own}", "PERTOKEN_OPEN_READ": "false"}
+    with serving("service.bootstrap:create_service", environment) as port:
+        page.open(f"http://127.0.0.1:{port}/explore")
+        page.wait_for("document.querySelector('#key-complaint') !== null")
+        assert page.value_of("document.getElementById('more').open")
+        _type(page, "key", key)
+        page.wait_for(SETTLED)
+        assert page.value_of("document.querySelectorAll('#model option').length") > 50
+        assert page.value_of("document.querySelector('#problem').hidden")
+        assert "ptk_" not in page.value_of("location.href")
+        assert "ptk_" not in _text(page, "#curl")
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])

@@ -100,9 +100,11 @@ export function showProblem(problem) {
   const link = problem.name && problem.status ? el("a", { href: `problems/${problem.name}` }, "What this means") : null;
   if (link) box.append(link);
   box.hidden = false;
+  if (problem.status === 401 || problem.status === 403) complainAt(byId("key"), problem);
   for (const error of problem.errors) complainAt(controlOf(error.field ?? ""), error);
 }
 
+/** Put a message at a control, opening what hides it. */
 function complainAt(control, error) {
   if (!control || control.hasAttribute("aria-invalid")) return;
   const holder = control.closest(".pair") ?? control.closest(".field");

@@ -21,7 +21,6 @@ async function start() {
     fail(error);
   }
   write(form, state);
-  byId("more").open = ["split", "view", "sure"].some((name) => state[name]);
   await ask();
 }
 
@@ -113,6 +112,11 @@ function changed(pause) {
 
 form.addEventListener("input", () => changed(PAUSE));
 form.addEventListener("change", async (event) => {
+  if (event.target.id === "key") {
+    // With another key the lists may be readable, or no longer.
+    take();
+    await start();
+  }
   if (event.target.name === "point") showPoint(form);
   if (event.target.name === "accelerator") {
     await fillProviders(event.target.value, byId("provider").value);
@@ -130,4 +134,5 @@ window.addEventListener("popstate", () => {
   ask();
 });
 
+byId("more").open = ["split", "view"].some((name) => state[name]);
 start();
