@@ -1,5 +1,6 @@
 """Figures of the deployment: rates, what binds a step, batches, power, the cache, the mix."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +78,7 @@ def _estimate(answer: EstimateAnswer) -> Figures:
         "rates": rates,
         "bill_share": bill,
         "shares": {rate.kind: dict(rate.share_by_resource) for rate in answer.rates},
+        "largest": {rate.kind: _largest(rate.share_by_resource) for rate in answer.rates},
         "ratio": answer.output_to_input_ratio,
         "hour": answer.cost_per_accelerator_hour,
         "batch": answer.operating_point.batch,
@@ -118,6 +120,17 @@ def _sure(workshop: Workshop) -> Figures:
 
 def _ends(interval: Interval) -> Figures:
     return {"p10": interval.p10, "p90": interval.p90}
+
+
+def _largest(shares: Mapping[str, float]) -> str:
+    """Return the largest part of a cost, in words."""
+    words = {
+        "compute": "arithmetic",
+        "memory": "memory",
+        "network": "the links between the accelerators",
+        "overhead": "launching and scheduling",
+    }
+    return words[max(shares, key=lambda name: shares[name])]
 
 
 def _step(answer: EstimateAnswer, kind: str) -> Bound:
