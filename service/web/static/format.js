@@ -16,6 +16,9 @@ export function significant(value, digits = 3) {
   return (value < 0 ? MINUS : "") + text.replaceAll(",", "\u202f");
 }
 
+/** The same without zeros that say nothing: of counts, which are often whole. */
+export const count = (value) => significant(value, 4).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
 export const percent = (share, digits = 2) =>
   Math.abs(share) >= 0.995 ? `${significant(Math.round(share * 100), 4).replace(/\.0+$/, "")} %` : `${significant(share * 100, digits)} %`;
 

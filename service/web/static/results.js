@@ -2,7 +2,7 @@
 
 import { stackedBars, RESOURCES } from "./charts.js";
 import { el, table } from "./dom.js";
-import { day, gigabytes, money, percent, seconds, significant, words } from "./format.js";
+import { count, day, gigabytes, money, percent, seconds, significant, words } from "./format.js";
 
 const HELD_BY = {
   tpot: "the limit on each further token", ttft: "the limit on the first token", max_batch: "the engine's most sequences",
@@ -34,7 +34,7 @@ function rateCard(rate, answer) {
     el("h3", {}, KINDS[rate.kind]),
     el("p", { className: "amount" }, significant(rate.per_million_tokens, 3), el("small", {}, ` ${rate.currency} per million`)),
     sure && el("p", { className: "hint interval" }, `P10 to P90: ${significant(sure.p10, 3)} to ${significant(sure.p90, 3)}`),
-    el("p", { className: "hint" }, none ? "none in this mix: what the first would cost" : `${significant(rate.tokens_per_request, 4)} a request`),
+    el("p", { className: "hint" }, none ? "none in this mix: what the first would cost" : `${count(rate.tokens_per_request)} a request`),
   );
 }
 
@@ -68,7 +68,7 @@ export function speed(answer) {
     ["Each further token", seconds(latency.tpot_seconds), `${significant(latency.interactivity_tokens_per_second, 3)} a second for each user`],
     ["Whole request", seconds(latency.end_to_end_seconds), `${money(answer.cost_per_request, answer.currency)} each`],
     ["Output of an accelerator", `${significant(throughput.output_tokens_per_second_per_accelerator, 3)} tokens/s`, `${significant(throughput.output_tokens_per_second, 4)} of a replica`],
-    ["Decoding together", significant(point.batch, 3), `${significant(point.concurrency, 3)} in flight; held by ${HELD_BY[point.limited_by] ?? words(point.limited_by)}`],
+    ["Decoding together", significant(point.batch, 3), `${count(point.concurrency)} in flight; held by ${HELD_BY[point.limited_by] ?? words(point.limited_by)}`],
     ["Utilisation", percent(point.utilisation), `${answer.currency} ${significant(Number(answer.cost_per_accelerator_hour), 3)} an accelerator-hour`],
     ["Peak reached", percent(answer.mfu), `of FLOP/s; ${percent(answer.mbu)} of memory bandwidth`],
     ["Energy of an output token", `${significant(energy.joules_per_token.output, 3)} J`, `${significant(energy.facility_joules_per_token.output, 3)} J with host, network, cooling and waiting`],
@@ -144,8 +144,8 @@ function measured(evidence) {
   const columns = [
     ["run", (row) => row.point.model, ""],
     ["on", (row) => `${row.point.accelerators} \u00d7 ${row.point.accelerator}, ${row.point.engine}, ${row.point.weight_format}`, ""],
-    ["tokens in, out", (row) => `${significant(row.point.input_tokens, 4)}, ${significant(row.point.output_tokens, 4)}`, "number"],
-    ["in flight", (row) => significant(row.point.concurrency, 4), "number"],
+    ["tokens in, out", (row) => `${count(row.point.input_tokens)}, ${count(row.point.output_tokens)}`, "number"],
+    ["in flight", (row) => count(row.point.concurrency), "number"],
     ["each token, measured", (row) => seconds(row.point.measured_tpot_seconds), "number"],
     ["predicted", (row) => seconds(row.point.predicted_tpot_seconds), "number"],
     ["distance", (row) => significant(row.distance, 2), "number"],
