@@ -7,6 +7,7 @@ of it. A trace may be named; without one a trace of the same length is drawn fro
 Run it from the repository: ``python -m benchmarks.economics_speed [TRACE.csv|.jsonl]``.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -15,6 +16,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
+
+# As ``pertoken`` has it; before numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import orjson

@@ -3,6 +3,10 @@
 import os
 import sys
 
+# Before anything imports numpy. The arrays here are small: threads of BLAS wait for each other longer than
+# they work, and the service has workers and a pool of its own. Whoever sets the variable is left alone.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import typer
 
 from service.cli import (

@@ -38,13 +38,13 @@ class Ledger:
     @property
     def mean_tokens(self) -> Array:
         """Return the mean request's tokens by kind, shape (3,)."""
-        means: Array = self.weight @ self.tokens
+        means: Array = np.einsum("n,nk->k", self.weight, self.tokens)
         return means
 
     @property
     def mean_cost(self) -> float:
         """Return the mean request's cost."""
-        return float(self.weight @ self.cost)
+        return _mean(self.weight, self.cost)
 
 
 def fair_tariff(ledger: Ledger, start: Array) -> Array:
@@ -80,12 +80,12 @@ def _on_support(ledger: Ledger, start: Array, support: list[int]) -> Array:
     scaled = ledger.tokens[:, support] / means
     weighted = scaled * ledger.weight[:, None]
     begin = start[support] * means
-    gap = ledger.cost - scaled @ begin
+    gap = ledger.cost - _revenue(scaled, begin)
     size = len(support)
     system = np.zeros((size + 1, size + 1))
-    system[:size, :size] = weighted.T @ scaled
+    system[:size, :size] = np.einsum("nj,nk->jk", weighted, scaled)
     system[:size, size] = system[size, :size] = 1.0
-    right = np.append(weighted.T @ gap, float(ledger.weight @ gap))
+    right = np.append(np.einsum("nk,n->k", weighted, gap), _mean(ledger.weight, gap))
     step = np.linalg.lstsq(system, right, rcond=1e-11)[0][:size]
     rates = np.zeros(KINDS)
     found = (begin + step) / means
@@ -96,8 +96,18 @@ def _on_support(ledger: Ledger, start: Array, support: list[int]) -> Array:
 
 def margin_variance(ledger: Ledger, rates: Array) -> float:
     """Return the variance of revenue less cost over requests, money squared."""
-    left = ledger.tokens @ rates - ledger.cost
-    return float(ledger.weight @ (left - ledger.weight @ left) ** 2)
+    left = _revenue(ledger.tokens, rates) - ledger.cost
+    return _mean(ledger.weight, (left - _mean(ledger.weight, left)) ** 2)
+
+
+def _revenue(tokens: Array, rates: Array) -> Array:
+    revenue: Array = np.einsum("nk,k->n", tokens, rates)
+    return revenue
+
+
+def _mean(weight: Array, values: Array) -> float:
+    """Return a weighted mean without BLAS, whose threads cost more than they save on one long vector."""
+    return float(np.add.reduce(weight * values))
 
 
 @dataclass(frozen=True)
@@ -121,19 +131,19 @@ class Margins:
 
 def margins_under(ledger: Ledger, rates: Array) -> Margins:
     """Return the spread of margins under rates, money per token by kind (equation T2)."""
-    revenue = ledger.tokens @ rates
-    total, cost = float(ledger.weight @ revenue), ledger.mean_cost
+    revenue = _revenue(ledger.tokens, rates)
+    total, cost = _mean(ledger.weight, revenue), ledger.mean_cost
     margin = 1.0 - ledger.cost / np.maximum(revenue, 1e-300)
     # A request that breaks even up to rounding does not lose.
-    losing = ledger.cost > revenue * (1.0 + _TOLERANCE)
+    losing = (ledger.cost > revenue * (1.0 + _TOLERANCE)).astype(np.float64)
     exact = revenue * (cost / total) if total > 0 else revenue
     return Margins(
         total=1.0 - cost / total if total > 0 else -np.inf,
-        losing_share=float(ledger.weight @ losing),
-        losing_cost_share=float(ledger.weight @ (losing * ledger.cost)) / cost,
+        losing_share=_mean(ledger.weight, losing),
+        losing_cost_share=_mean(ledger.weight, losing * ledger.cost) / cost,
         quantiles=weighted_quantiles(margin, ledger.weight, QUANTILES),
         spread=float(np.sqrt(margin_variance(ledger, rates))) / cost,
-        moved=0.5 * float(ledger.weight @ np.abs(exact - ledger.cost)) / cost,
+        moved=0.5 * _mean(ledger.weight, np.abs(exact - ledger.cost)) / cost,
     )
 
 
@@ -167,7 +177,7 @@ def transfers(ledger: Ledger, rates: Array, group: npt.NDArray[np.intp]) -> tupl
         Group of each request, 0 .. G - 1, shape (N,).
     """
     groups = int(group.max()) + 1
-    paid = ledger.weight * (ledger.tokens @ rates)
+    paid = ledger.weight * _revenue(ledger.tokens, rates)
     cost = ledger.weight * ledger.cost
 
     def summed(values: Array) -> Array:

@@ -1,6 +1,7 @@
 """The command as typed: quick help, errors without tracebacks, the answer printed."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -52,6 +53,18 @@ def test_help_loads_nothing_that_takes_time() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     heavy = {"numpy", "fastapi", "starlette", "pydantic", "sqlalchemy", "uvicorn", "genai_prices", "asyncio"}
     assert not heavy.intersection(done.stdout.split())
+
+
+def test_the_command_keeps_blas_to_one_thread_before_numpy_is_loaded() -> None:
+    told = (
+        "import os, sys, service.cli.main; print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)"
+    )
+    for given, expected in ((None, "1 False"), ("4", "4 False")):
+        environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+        environment |= {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+        command = [sys.executable, "-c", told]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        assert done.stdout.strip() == expected
 
 
 def test_help_names_every_command(run: RunCommand) -> None:
