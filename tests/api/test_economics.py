@@ -68,6 +68,15 @@ def test_posting_resolved_back_gives_the_same_bytes(
     assert again.content == first.content
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_what_an_estimate_resolved_can_be_posted_to_the_others(service: TestClient, route: str) -> None:
+    estimate = service.post("/v1/estimates", json={**SMALLEST, "include": ["splits"]}).json()
+    own = {"curve": {"axis": "price", "points": 2}} if route == "/v1/curves" else {}
+    answer = service.post(route, json={**estimate["resolved"], **own}).json()
+    assert answer["operating_point"] == estimate["operating_point"]
+    assert answer["provenance"]["rows"] == estimate["provenance"]["rows"]
+
+
 @pytest.mark.parametrize(("route", "body"), REAL, ids=_NAMES)
 def test_an_answer_is_what_the_document_says(service: TestClient, route: str, body: dict[str, Any]) -> None:
     operation = DOCUMENT["paths"][route]["post"]

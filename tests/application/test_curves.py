@@ -241,6 +241,19 @@ def test_a_what_if_that_makes_no_sense_is_refused(
         what_if(kind, model, **figures)
 
 
+def test_a_latent_cache_has_no_heads_to_change() -> None:
+    spec = CounterfactualSpec("kv_heads", kv_heads=8)
+    point = OperatingPointRequest("cheapest")
+    with pytest.raises(InvalidInputError, match="one latent for all heads"):
+        draw(
+            CurveSpec("utilisation", points=2),
+            (spec,),
+            model="deepseek-v3",
+            accelerator="h200-sxm",
+            operating_point=point,
+        )
+
+
 @pytest.mark.parametrize(
     ("spec", "field", "code"),
     [
