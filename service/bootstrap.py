@@ -80,10 +80,10 @@ def import_prices(
 
 
 def import_request(
-    source: str, place: str | None, provider: str | None, *, dry_run: bool
+    source: str, place: str | None, provider: str | None, *, dry_run: bool, despite_hold: bool = False
 ) -> import_source.ImportRequest:
     """Return what to import; see :class:`service.catalog.import_source.ImportRequest`."""
-    return import_source.ImportRequest(source, place, provider, dry_run)
+    return import_source.ImportRequest(source, place, provider, dry_run, despite_hold)
 
 
 def usage_pricer() -> UsagePricer:

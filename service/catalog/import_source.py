@@ -37,6 +37,8 @@ class ImportRequest:
     provider: str | None = None
     """Whose prices a file without provider has."""
     dry_run: bool = False
+    despite_hold: bool = False
+    """Whether what would be held is applied, because somebody looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ def import_source(
             plan = plan_import(connection, batch)
             return ImportReport("preview", None, plan, disagreements, batch.content_digest)
     progress("applying")
-    outcome = run_import(engine, batch, actor=actor, disagreements=disagreements)
+    outcome = run_import(
+        engine, batch, actor=actor, despite_hold=request.despite_hold, disagreements=disagreements
+    )
     return ImportReport(outcome.state, outcome.revision, outcome.plan, disagreements, batch.content_digest)
 
 

@@ -50,6 +50,7 @@ def run_import(
     *,
     actor: str,
     reviewed: bool = False,
+    despite_hold: bool = False,
     disagreements: Sequence[SourceDisagreement] = (),
 ) -> ImportOutcome:
     """Plan and apply a batch in one transaction; the same content twice is a no-op.
@@ -65,6 +66,8 @@ def run_import(
     reviewed
         True for content that people reviewed where it is kept: nothing is held, and a single row that
         cannot be used rejects the whole.
+    despite_hold
+        True where somebody looked at what would be held, and it is right.
     disagreements
         With other sources, for the report that is kept.
     """
@@ -73,13 +76,15 @@ def run_import(
             return ImportOutcome("unchanged", None, None, None)
         plan = plan_import(connection, batch)
         state = state_of(plan, reviewed=reviewed)
+        if state == "held" and despite_hold:
+            state = "applied"
         import_id = record_import(connection, plan, state, disagreements)
         if state == "held":
             import_records.keep_batch(connection, import_id, batch)
         revision = None
         if state == "applied" and not plan.is_empty:
             revision = apply_plan(connection, plan, import_id, actor=actor).revision
-        detail = {"import": import_id, "state": state, **plan.counts()}
+        detail = {"import": import_id, "state": state, "despite_hold": despite_hold, **plan.counts()}
         write_audit(connection, AuditEntry(actor, "import.run", batch.name, revision, detail))
         return ImportOutcome(state, import_id, revision, plan)
 

@@ -29,6 +29,9 @@ def import_prices(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
     ] = False,
+    despite_hold: Annotated[
+        bool, typer.Option("--despite-hold", help="Apply what would be held; look at a --dry-run first.")
+    ] = False,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Import prices: print what is added, changed, withdrawn, rejected and held, and where sources disagree.
@@ -39,7 +42,7 @@ def import_prices(
     from service.cli.catalog_access import load_settings, tell
     from service.cli.json_output import print_json
 
-    request = bootstrap.import_request(source, place, provider, dry_run=dry_run)
+    request = bootstrap.import_request(source, place, provider, dry_run=dry_run, despite_hold=despite_hold)
     report = bootstrap.import_prices(load_settings(), request, tell)
     if as_json:
         print_json(_values(report))

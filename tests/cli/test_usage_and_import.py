@@ -89,6 +89,8 @@ def test_a_held_import_has_its_own_exit_code(run: RunCommand, tmp_path: Path) ->
     outcome = run("import", "openrouter", "--from", tmp_path / "leap.json", "--json")
     report = json.loads(outcome.out)
     assert (outcome.code, report["state"], report["changed"][0]["percent"]) == (3, "held", "+900.0 %")
+    looked_at = run("import", "openrouter", "--from", tmp_path / "leap.json", "--despite-hold", "--json")
+    assert (looked_at.code, json.loads(looked_at.out)["state"]) == (0, "applied")
 
 
 def test_a_source_that_cannot_be_read_is_refused(run: RunCommand, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Imports on both databases: what is added, changed, withdrawn, held, rejected; twice is once."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,7 +12,7 @@ from service.application.errors import ConflictError
 from service.application.ports import Price, Selector
 from service.catalog import tables
 from service.catalog.content import load_content
-from service.catalog.database import current_revision, reading, writing
+from service.catalog.database import current_revision, open_engine, reading, writing
 from service.catalog.drafts import ImportBatch, ListingDraft, ReferenceDraft
 from service.catalog.import_plan import plan_import
 from service.catalog.importing import ImportOutcome, apply_plan, record_import, run_import
@@ -197,6 +199,40 @@ def test_a_plan_is_refused_once_the_catalog_moved(engine: Engine) -> None:
         apply_plan(connection, plan, record_import(connection, plan, "preview"), actor="test")
     with engine.connect() as connection:
         assert current_revision(connection) == 2
+
+
+def _at_once(url: str, batches: list[ImportBatch]) -> list[ImportOutcome]:
+    """Run imports at the same moment, each over connections of its own."""
+    start = threading.Barrier(len(batches))
+
+    def run(content: ImportBatch) -> ImportOutcome:
+        other = open_engine(url)
+        start.wait()
+        try:
+            return take(other, content)
+        finally:
+            other.dispose()
+
+    with ThreadPoolExecutor(len(batches)) as pool:
+        return list(pool.map(run, batches))
+
+
+def test_imports_at_once_follow_each_other(engine: Engine, catalog_url: str) -> None:
+    many = [
+        batch(*(gpu_price("4", provider=f"p{source}", region=f"r{n}") for n in range(30)), name=f"s{source}")
+        for source in range(4)
+    ]
+    outcomes = _at_once(catalog_url, many)
+    assert [outcome.state for outcome in outcomes] == ["applied"] * 4
+    assert sorted(outcome.revision or 0 for outcome in outcomes) == [2, 3, 4, 5]
+    assert len(snapshot(engine).gpu_prices(None, None, None)) == 120
+
+
+def test_of_the_same_import_at_once_one_is_applied(engine: Engine, catalog_url: str) -> None:
+    same = batch(*(gpu_price("4", region=f"r{n}") for n in range(30)))
+    outcomes = _at_once(catalog_url, [same] * 4)
+    assert sorted(outcome.state for outcome in outcomes) == ["applied", *["unchanged"] * 3]
+    assert snapshot(engine).info.revision == 2
 
 
 def test_a_source_document_is_needed_before_its_rows(engine: Engine) -> None:
