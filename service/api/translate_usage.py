@@ -40,6 +40,7 @@ def read_usage(value: object, snapshot: CatalogSnapshot) -> UsageRequest:
         region=body.region,
         variant=body.variant,
         currency=body.currency,
+        convert_to=body.convert_to,
         known_at=None if body.known_at is None else resolve_known_at(body.known_at, snapshot),
         backdate=body.backdate,
         adjustments=() if body.adjustments is None else _adjustments(body),

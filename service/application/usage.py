@@ -12,10 +12,12 @@ from service.application.ports import CatalogSnapshot, ListPriceRecord, UsageRea
 from service.application.requests import EstimateRequest
 from service.application.usage_answers import (
     AdjustmentAnswer,
+    ConvertedCharge,
     PriceUsed,
     UsageAnswer,
     UsageLine,
 )
+from service.application.usage_conversion import ChargeConverter
 from service.application.usage_cost import modelled_usage
 from service.application.usage_requests import UsageRequest
 from service.application.usage_views import digest_of, price_used, quantity_text
@@ -51,6 +53,7 @@ class UsagePricer:
         self._reader = reader
         self._estimate = estimate
         self._kept: tuple[_Kept, ...] = ()
+        self._converter = ChargeConverter()
 
     def price(self, request: UsageRequest, snapshot: CatalogSnapshot, now: datetime) -> UsageAnswer:
         """Charge one record.
@@ -78,11 +81,14 @@ class UsagePricer:
         adjusted = _adjusted(charge, request)
         lines, adjustments, amount = kept.lines(charge, adjusted, request.round_digits)
         texts = {meter: quantity_text(quantity) for meter, quantity in usage.items()}
+        converted = self._converted(request, book.rows[0].currency, amount, snapshot)
         deployment = None
         if request.deployment is not None:
-            currency = book.rows[0].currency
-            answer = self._estimate(request.deployment, snapshot, now)
-            deployment = modelled_usage(answer, usage, amount, currency)
+            estimate = self._estimate(request.deployment, snapshot, now)
+            charged = (book.rows[0].currency, amount)
+            if converted is not None and converted.currency == estimate.currency:
+                charged = (converted.currency, converted.total)
+            deployment = modelled_usage(estimate, usage, charged)
         revision = snapshot.info.revision
         return UsageAnswer(
             reference=request.reference,
@@ -97,12 +103,21 @@ class UsagePricer:
             folded=dict(charge.folded),
             total=amount,
             rounded_to_digits=request.round_digits,
+            converted=converted,
             deployment=deployment,
             known_at=f"r{revision if request.known_at is None else request.known_at}",
             catalog_revision=revision,
             catalog_age_seconds=0.0,
-            digest=digest_of(request, model, texts, lines, adjustments),
+            digest=digest_of(request, model, texts, (lines, adjustments, converted)),
         )
+
+    def _converted(
+        self, request: UsageRequest, currency: str, amount: Decimal, snapshot: CatalogSnapshot
+    ) -> ConvertedCharge | None:
+        if request.convert_to is None:
+            return None
+        pair, believed = (currency, request.convert_to), (snapshot, request.known_at)
+        return self._converter.convert(amount, pair, request.at, request.round_digits, believed)
 
     def _read(self, request: UsageRequest) -> tuple[str, str | None, Mapping[str, Quantity]]:
         """Return model, tier and quantities, from the response where that is what was sent."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -56,6 +56,29 @@ class AdjustmentAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RateUsed:
+    """The exchange rate row of a step of a conversion."""
+
+    row_id: int
+    source: str
+    base: str
+    quote: str
+    day: date
+    rate: Decimal
+    """Units of `quote` for one of `base`; a step the other way divides by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedCharge:
+    """The total in another currency; the only inexact step, to 18 fraction digits or those asked for."""
+
+    currency: str
+    total: Decimal
+    rates: tuple[RateUsed, ...]
+    """One row, or two through the pivot EUR; none where the currencies are the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelledUsage:
     """The modelled cost of the same usage on an own deployment, and the margin that the charge leaves."""
 
@@ -66,7 +89,8 @@ class ModelledUsage:
     cost_by_kind: Mapping[str, float]
     """By uncached_input, cached_input and output."""
     margin: float | None
-    """1 - cost / total; null where the currencies differ or the total is zero."""
+    """1 - cost / total, or / converted total where that is in the currency of the cost; null where neither
+    is, or the total is zero."""
     estimate_digest: str
     """Digest of the estimate whose rates were used."""
 
@@ -92,6 +116,8 @@ class UsageAnswer:
     total: Decimal
     """Sum of lines and adjustments."""
     rounded_to_digits: int | None
+    converted: ConvertedCharge | None
+    """The total in the currency of `convert_to`."""
     deployment: ModelledUsage | None
     known_at: str
     """The catalog revision believed."""

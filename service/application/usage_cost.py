@@ -14,7 +14,7 @@ _KINDS: Final = ("uncached_input", "cached_input", "output")
 
 
 def modelled_usage(
-    estimate: EstimateAnswer, usage: Mapping[str, Quantity], charged: Decimal, currency: str
+    estimate: EstimateAnswer, usage: Mapping[str, Quantity], charge: tuple[str, Decimal]
 ) -> ModelledUsage:
     """Return what the tokens of a record cost at an estimate's rates.
 
@@ -25,11 +25,10 @@ def modelled_usage(
     usage
         Quantities by meter; cache reads are a part of the input. A cache write is uncached input: the
         deployment computes it like any other.
-    charged
-        What the record is charged.
-    currency
-        Of the charge.
+    charge
+        Currency and amount of what the record is charged.
     """
+    currency, charged = charge
     cached = float(usage.get(_CACHED, 0))
     tokens = {
         "uncached_input": max(0.0, float(usage.get(_INPUT, 0)) - cached),

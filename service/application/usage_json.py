@@ -33,6 +33,7 @@ class UsageEncoder:
         """
         lines = ",".join([self._line(line) for line in answer.lines])
         adjustments = orjson.dumps([_adjustment(item) for item in answer.adjustments])
+        converted = b"null" if answer.converted is None else orjson.dumps(to_json_values(answer.converted))
         deployment = b"null" if answer.deployment is None else orjson.dumps(to_json_values(answer.deployment))
         head = orjson.dumps(
             {
@@ -56,7 +57,8 @@ class UsageEncoder:
         )
         digits = b"null" if answer.rounded_to_digits is None else b"%d" % answer.rounded_to_digits
         return (
-            b'%b,"lines":[%b],"adjustments":%b,"folded":%b,"total":"%b","rounded_to_digits":%b,"deployment":%b,%b'
+            b'%b,"lines":[%b],"adjustments":%b,"folded":%b,"total":"%b","rounded_to_digits":%b,'
+            b'"converted":%b,"deployment":%b,%b'
             % (
                 head[:-1],
                 lines.encode(),
@@ -64,6 +66,7 @@ class UsageEncoder:
                 middle,
                 format_amount(answer.total).encode(),
                 digits,
+                converted,
                 deployment,
                 rest[1:],
             )

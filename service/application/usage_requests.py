@@ -44,6 +44,8 @@ class UsageRequest:
     variant: str | None = None
     currency: str | None = None
     """Needed only where the listing is priced in several."""
+    convert_to: str | None = None
+    """Currency in which the total is stated as well."""
     known_at: int | None = None
     """Catalog revision to believe; the newest where None."""
     backdate: Backdate | None = None

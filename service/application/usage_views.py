@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from service.application.render import render_datetime
-from service.application.usage_answers import AdjustmentAnswer, PriceUsed, UsageLine
+from service.application.usage_answers import AdjustmentAnswer, ConvertedCharge, PriceUsed, UsageLine
 from service.application.usage_requests import UsageRequest
 from service.billing.charges import LineRate
 from service.billing.decomposition import Quantity
@@ -53,16 +53,19 @@ def digest_of(
     request: UsageRequest,
     model: str,
     usage: Mapping[str, str],
-    lines: Sequence[UsageLine],
-    adjustments: Sequence[AdjustmentAnswer],
+    outcome: tuple[Sequence[UsageLine], Sequence[AdjustmentAnswer], ConvertedCharge | None],
 ) -> str:
     """Return a digest over the record and the rows used, by their content and not by their numbers."""
+    lines, adjustments, converted = outcome
     parts = [request.provider, model, render_datetime(request.at), str(request.round_digits)]
     parts += [f"{meter} {usage[meter]}" for meter in sorted(usage)]
     # Charges follow from quantities, rows and adjustments.
     parts += [f"{line.meter} {_row_text(line.price)}" for line in lines]
     if adjustments:
         parts += [f"{item.name} {item.kind} {item.percent} {item.charge}" for item in adjustments]
+    if converted is not None:
+        parts += [f"{row.source} {row.base} {row.quote} {row.day} {row.rate}" for row in converted.rates]
+        parts.append(f"{converted.total} {converted.currency}")
     return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

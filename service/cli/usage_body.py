@@ -26,6 +26,7 @@ _TEXTS: Final = frozenset(
         "region",
         "variant",
         "currency",
+        "convert_to",
         "backdate",
         "reference",
     }

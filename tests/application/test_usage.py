@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from service.application.errors import InvalidRequestError, LimitExceededError, UnknownIdError
-from service.application.ports import CatalogSnapshot
+from service.application.ports import CatalogSnapshot, FxRateRecord
 from service.application.render import to_json_values
 from service.application.requests import EstimateRequest
 from service.application.usage import UsagePricer
@@ -201,6 +201,36 @@ def test_a_named_deployment_gives_cost_and_margin(pricer: UsagePricer, snapshot:
     # The fake estimate has rates of 0.5, 0.125 and 1.5 per million.
     assert modelled.cost_by_kind == {"uncached_input": 1.0, "cached_input": 0.125, "output": 1.5}
     assert modelled.margin == pytest.approx(1 - 2.625 / 3.322)
+
+
+class WithRates:
+    """A snapshot with exchange rates of its own."""
+
+    def __init__(self, snapshot: Snapshot, rates: list[FxRateRecord]) -> None:
+        self._snapshot = snapshot
+        self._rates = rates
+
+    def fx_rates(self, known_at: int | None = None) -> list[FxRateRecord]:
+        return self._rates
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._snapshot, name)
+
+
+def test_the_margin_is_of_the_converted_charge_where_the_cost_is_in_that_currency(snapshot: Snapshot) -> None:
+    in_euros = UsagePricer(GenaiUsageReader(), lambda request, catalog, now: make_answer(currency="EUR"))
+    deployment = EstimateRequest(model="llama-3.1-70b", accelerator="h100-sxm")
+    plain = price(in_euros, snapshot, deployment=deployment).deployment
+    assert plain is not None
+    assert plain.margin is None
+    day = FxRateRecord(7, "s", "EUR", "USD", NOW.date(), Decimal("1.25"), 1, None, NOW)
+    rated = WithRates(snapshot, [day])
+    converted = price(in_euros, rated, deployment=deployment, convert_to="EUR")  # type: ignore[arg-type]
+    assert converted.converted is not None
+    # 3.322 / 1.25 euros are charged; the fake estimate costs 2.625.
+    assert converted.converted.total == Decimal("2.6576")
+    assert converted.deployment is not None
+    assert converted.deployment.margin == pytest.approx(1 - 2.625 / 2.6576)
 
 
 def test_the_digest_depends_on_content_alone(pricer: UsagePricer, snapshot: Snapshot) -> None:

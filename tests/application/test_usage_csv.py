@@ -46,6 +46,7 @@ def answer(reference: str = "r-1") -> UsageAnswer:
         folded={},
         total=Decimal("1.35"),
         rounded_to_digits=None,
+        converted=None,
         deployment=None,
         known_at="r2",
         catalog_revision=2,

@@ -59,6 +59,14 @@ TYPES = (
         "quantities by meter as `usage`.",
     ),
     ProblemType(
+        "no-exchange-rate",
+        422,
+        "No exchange rate",
+        "No rate of the two currencies, direct or through EUR, is known for the day of the request or the "
+        "seven before it.",
+        "State the rate with POST /v1/fx-rates, or leave `convert_to` out.",
+    ),
+    ProblemType(
         "invalid-adjustment",
         422,
         "Not an adjustment",

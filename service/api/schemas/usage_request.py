@@ -127,6 +127,9 @@ class UsageBody(BaseModel):
     """Other condition that the provider's price names, as the selector of the row has it."""
     currency: Currency | None = None
     """Needed only where the listing is priced in several currencies."""
+    convert_to: Currency | None = None
+    """Currency in which the total is stated as well, at the last exchange rate at or before the day of `at`,
+    at most 7 days old, direct or through EUR."""
     known_at: KnownAt | None = None
     """What the catalog believed at this revision or time; the newest where left out."""
     backdate: Literal["earliest"] | None = None
