@@ -26,6 +26,7 @@ from service.engine.memory import plan_memory
 from service.engine.operating_point import Replica
 from service.engine.parts import ModelSpec
 from service.engine.replica import compile_replica
+from service.engine.spans import Array
 from service.engine.step import StepLoad, step_times
 from service.engine.tables import COLLECTIVES, ReplicaTable
 from service.engine.types import Calibration, EnginePolicy, Formats, Layout, ModelWork
@@ -47,6 +48,8 @@ class Compared:
     quantity: str
     published: float
     modelled: float
+    without_communication: float
+    """Modelled, were all communication hidden behind compute."""
     level: str
     """Of the calibration."""
 
@@ -54,6 +57,11 @@ class Compared:
     def ratio(self) -> float:
         """Modelled over published."""
         return self.modelled / self.published
+
+    @property
+    def ratio_without_communication(self) -> float:
+        """The same, were all communication hidden."""
+        return self.without_communication / self.published
 
 
 @dataclass(frozen=True)
@@ -110,28 +118,45 @@ def system_of(document: Mapping[str, Any], snapshot: CatalogSnapshot) -> System:
     )
 
 
-def prefill_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> float:
-    """Return the time of one pass over the prompts of a batch, (tokens, of which cached) each."""
+def prefill_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> Array:
+    """Return the time of one pass over the prompts of a batch, and what of it is communication, (2,).
+
+    ``lengths`` are the tokens of a prompt and how many of them are cached.
+    """
     load = _load(table, (*lengths, 1.0))
     tokens = batch * load.mean_uncached
     return _step(load, (0.0, tokens, tokens))
 
 
-def decode_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> float:
-    """Return the mean time of one of the steps that add (prompt, steps) tokens to a batch."""
+def decode_seconds(table: ReplicaTable, batch: float, lengths: tuple[float, float]) -> Array:
+    """Return the same of one of the steps that add (prompt, steps) tokens to a batch, their mean."""
     prompt, steps = lengths
     load = _load(table, (prompt, prompt, steps + 1.0))
     return _step(load, (batch, 0.0, batch))
 
 
-def _cases(system: System, document: Mapping[str, Any]) -> Iterator[tuple[str, str, float, float]]:
+Row = tuple[str, str, float, float, float]
+"""Case, quantity, published, modelled, modelled without communication."""
+
+
+def _cases(system: System, document: Mapping[str, Any]) -> Iterator[Row]:
     for case in document["cases"]:
         layout = Layout(**(case.get("layout") or document["layout"]))
-        table = system.table(layout, case["weights"])
-        yield case["name"], case["quantity"], float(case["published"]), _modelled(table, case)
+        whole, alone = _modelled(system.table(layout, case["weights"]), case)
+        yield case["name"], case["quantity"], float(case["published"]), whole, alone
 
 
-def _modelled(table: ReplicaTable, case: Mapping[str, Any]) -> float:
+def _modelled(table: ReplicaTable, case: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what a case asks for, with communication and without."""
+    seconds = _seconds(table, case)
+    whole, alone = float(seconds[0]), float(seconds[0] - seconds[1])
+    if case["kind"] != "static_throughput":
+        return whole, alone
+    tokens = float(case["batch"]) * float(case["output_tokens"])
+    return tokens / whole, tokens / alone
+
+
+def _seconds(table: ReplicaTable, case: Mapping[str, Any]) -> Array:
     kind, batch = case["kind"], float(case["batch"])
     if kind == "decode_step":
         return decode_seconds(table, batch, (case["context_tokens"] - 1.0, 1.0))
@@ -142,11 +167,10 @@ def _modelled(table: ReplicaTable, case: Mapping[str, Any]) -> float:
     first = prefill_seconds(table, batch, (prompt, cached))
     if kind == "prefill":
         return first
-    whole = first + (output - 1.0) * decode_seconds(table, batch, (prompt, output - 1.0))
-    return {"turn": whole, "static_throughput": batch * output / whole}[kind]
+    return first + (output - 1.0) * decode_seconds(table, batch, (prompt, output - 1.0))
 
 
-def _service(system: System, document: Mapping[str, Any]) -> Iterator[tuple[str, str, float, float]]:
+def _service(system: System, document: Mapping[str, Any]) -> Iterator[Row]:
     """Return a disaggregated service by its day: each pool alone, nodes as the day's tokens need them."""
     service = document["service"]
     day, published, per_node = service["day"], service["published"], float(service["gpus_per_node"])
@@ -155,24 +179,33 @@ def _service(system: System, document: Mapping[str, Any]) -> Iterator[tuple[str,
     prompt, cached_share = output * ratio, day["cached_tokens"] / day["input_tokens"]
     into, out = Layout(**service["prefill"]), Layout(**service["decode"])
     prefill = _replica(system, into, (prompt, prompt * cached_share, 1.0))
-    input_rate = bare_prefill_rate(prefill) * per_node / into.accelerators / (1.0 - cached_share)
+    fresh = bare_prefill_rate(prefill) / into.accelerators * np.array([1.0, 1.0 / _computing(prefill)])
     limit = 1.0 / service["tokens_per_second_per_user"]
     decoding = _replica(system, out, (prompt, prompt, output))
-    output_rate, hidden = (
-        _batch_within(decoding, limit, collectives=counted) / limit * per_node / out.tp
-        for counted in (True, False)
-    )
-    nodes = day["input_tokens"] / SECONDS_PER_DAY / input_rate
-    nodes += day["output_tokens"] / SECONDS_PER_DAY / output_rate
-    cost = nodes * per_node * HOURS_PER_DAY * service["price_per_gpu_hour"]
-    into_rate = float(published["prefill_input_tokens_per_second_per_node"])
-    out_rate = float(published["decode_output_tokens_per_second_per_node"])
-    each = "tokens per second and node"
-    yield "prefill, cache hits included", each, into_rate, input_rate
-    yield "decode", each, out_rate, output_rate
-    yield "decode, were all communication hidden behind compute", each, out_rate, hidden
-    yield "nodes over the day", "nodes", float(published["nodes"]), nodes
-    yield "cost of the day at USD 2 per GPU-hour", "USD", float(published["cost_per_day"]), cost
+    batches = np.array([_batch_within(decoding, limit, collectives=counted) for counted in (True, False)])
+    rates = np.stack((fresh / (1.0 - cached_share), batches / limit / out.tp)) * per_node
+    tokens = np.array([day["input_tokens"], day["output_tokens"]]) / SECONDS_PER_DAY
+    nodes = (tokens[:, None] / rates).sum(axis=0)
+    costs = nodes * per_node * HOURS_PER_DAY * service["price_per_gpu_hour"]
+    for name, quantity, key, modelled in (
+        (
+            "prefill, cache hits included",
+            "tokens/s a node",
+            "prefill_input_tokens_per_second_per_node",
+            rates[0],
+        ),
+        ("decode", "tokens/s a node", "decode_output_tokens_per_second_per_node", rates[1]),
+        ("nodes over the day", "nodes", "nodes", nodes),
+        ("cost of the day at USD 2 per GPU-hour", "USD", "cost_per_day", costs),
+    ):
+        yield name, quantity, float(published[key]), float(modelled[0]), float(modelled[1])
+
+
+def _computing(prefill: Replica) -> float:
+    """Return the share of a full prefill step that is not communication."""
+    load, budget = prefill.load, float(prefill.policy.token_budget)
+    whole, communication = _step(load, (0.0, budget, budget * prefill.table.layout.attention_dp))
+    return float(1.0 - communication / whole)
 
 
 def _batch_within(decoding: Replica, limit: float, *, collectives: bool = True) -> float:
@@ -215,10 +248,11 @@ def _load(table: ReplicaTable, lengths: tuple[float, float, float]) -> Load:
     return make_load(table, moments)
 
 
-def _step(load: Load, counts: tuple[float, float, float]) -> float:
-    """Return the time of a step of (decoding sequences, prompt tokens, tokens of the expert group)."""
+def _step(load: Load, counts: tuple[float, float, float]) -> Array:
+    """Return the time of a step of (decoding sequences, prompt tokens, tokens of the expert group), (2,)."""
     step = StepLoad(*(np.array([count]) for count in counts))
-    return float(step_times(load.coefficients, step).total[0])
+    times = step_times(load.coefficients, step)
+    return np.array([times.total[0], times.seconds[COLLECTIVES, 0]])
 
 
 def main() -> None:
@@ -228,7 +262,7 @@ def main() -> None:
     for row in found:
         print(
             f"{row.system[:36]:38}{row.case[:52]:54}{row.published:12.4g}{row.modelled:12.4g}"
-            f"{row.ratio:8.2f}  {row.level}"
+            f"{row.ratio:8.2f}{row.ratio_without_communication:8.2f}  {row.level}"
         )
 
 

@@ -16,6 +16,7 @@ from benchmarks.accuracy import sections
 from benchmarks.accuracy.comparison import read_theirs
 from benchmarks.accuracy.judged import Judged, first_tokens, judge, predict_disaggregated
 from benchmarks.accuracy.plots import write_plots
+from benchmarks.accuracy.pools import disaggregated
 from benchmarks.accuracy.text import page
 from benchmarks.accuracy.worst import worst
 from benchmarks.catalog import seeded_catalog
@@ -46,7 +47,7 @@ def main() -> None:
     parts += [sections.repeats(judged), sections.first_token_section(judged, first)]
     if asked.pools:
         pools = predict_disaggregated(read_csv(asked.pools)[1], builder, judged)
-        parts.append(sections.disaggregated(pools))
+        parts.append(disaggregated(pools))
     if asked.aiconfigurator:
         theirs = read_theirs(asked.aiconfigurator, judged)
         parts.append(sections.compared(judged, theirs, first.seconds))
