@@ -121,9 +121,9 @@ def warnings_of(evidence: Evidence, deployment: Deployment) -> tuple[str, ...]:
         )
     elif evidence.level != "fitted":
         said.append(
-            f"No run of {engine} on {spec.family} was measured: efficiencies are the calibration's for "
-            f"{_FALLBACKS[evidence.level]}, with a spread of {tpot_spread(deployment.calibration):.2g} in "
-            "ln TPOT."
+            f"No run of {engine} on {spec.family} was measured: efficiencies come from "
+            f"{_FALLBACKS.get(evidence.level, evidence.level)}, with a spread of "
+            f"{tpot_spread(deployment.calibration):.2g} in ln TPOT."
         )
     if evidence.nearest and evidence.extrapolates:
         said.append(
