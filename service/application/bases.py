@@ -35,6 +35,9 @@ DEFAULT_TERMS: Final[Mapping[str, float]] = {
 }
 """Assumptions, no measurements: customary in published cost models, to be replaced by the caller's own."""
 MAX_REPLICAS: Final = 65_536
+LEAST_UTILISATION: Final = 1e-6
+"""One working second in eleven days; below it the cost of a token says nothing, and soon overflows."""
+LEAST_REQUESTS_PER_SECOND: Final = 1e-9
 DEFAULT_PROFILE: Final[Mapping[str, float | int]] = {
     "target_utilisation": 1.0,
     "minimum_replicas": 1,
@@ -102,10 +105,17 @@ def resolve_profile(
     chosen = {name: value for name, value in DEFAULT_PROFILE.items() if getattr(asked, name) is None}
     filled = replace(asked, **chosen)  # type: ignore[arg-type]  # names and types of the table above
     target = filled.target_utilisation or 0.0
-    if not 0 < target <= 1:
+    if not LEAST_UTILISATION <= target <= 1:
         raise InvalidRequestError(
-            f"load_profile.target_utilisation is {target}; it must be above 0 and at most 1.",
+            f"load_profile.target_utilisation is {target}; it must be from {LEAST_UTILISATION:g} to 1.",
             field="load_profile.target_utilisation",
+        )
+    if 0 < sum(filled.requests_per_second) < LEAST_REQUESTS_PER_SECOND:
+        raise InvalidRequestError(
+            f"load_profile.requests_per_second sums to {sum(filled.requests_per_second)}; at least "
+            f"{LEAST_REQUESTS_PER_SECOND:g}, one request in thirty years, can be reckoned with.",
+            field="load_profile.requests_per_second",
+            accepted={"minimum_sum": LEAST_REQUESTS_PER_SECOND},
         )
     if filled.maximum_replicas is not None and filled.maximum_replicas < (filled.minimum_replicas or 1):
         raise InvalidRequestError(

@@ -11,7 +11,12 @@ from decimal import Decimal
 from math import isfinite
 from typing import Final
 
-from service.application.bases import resolve_profile, resolve_terms
+from service.application.bases import (
+    LEAST_REQUESTS_PER_SECOND,
+    LEAST_UTILISATION,
+    resolve_profile,
+    resolve_terms,
+)
 from service.application.deployment import Deployment
 from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.gpu_price import ChosenPrice, GpuPriceChooser
@@ -142,6 +147,13 @@ def _operating_point(asked: OperatingPointRequest | None) -> tuple[OperatingPoin
                 f"operating_point.{name} is {value}; it must be greater than 0.",
                 field=f"operating_point.{name}",
             )
+    if asked.requests_per_second is not None and asked.requests_per_second < LEAST_REQUESTS_PER_SECOND:
+        raise InvalidRequestError(
+            f"operating_point.requests_per_second is {asked.requests_per_second}; at least "
+            f"{LEAST_REQUESTS_PER_SECOND:g}, one request in thirty years, can be reckoned with.",
+            field="operating_point.requests_per_second",
+            accepted={"minimum": LEAST_REQUESTS_PER_SECOND},
+        )
     if asked.kind == "concurrency":
         _require(asked.concurrency, "operating_point.concurrency")
         if asked.concurrency is not None and asked.concurrency < 1:
@@ -191,11 +203,11 @@ def _modelled_price(request: EstimateRequest) -> ChosenPrice | None:
 
 def _utilisation_range(asked: tuple[float, ...] | None) -> tuple[float, ...] | None:
     for value in asked or ():
-        if not 0 < value <= 1:
+        if not LEAST_UTILISATION <= value <= 1:
             raise InvalidRequestError(
-                f"utilisation_range has {value}; each must be above 0 and at most 1.",
+                f"utilisation_range has {value}; each must be from {LEAST_UTILISATION:g} to 1.",
                 field="utilisation_range",
-                accepted={"above": 0, "at_most": 1},
+                accepted={"minimum": LEAST_UTILISATION, "maximum": 1},
             )
     return asked
 
@@ -221,11 +233,11 @@ def _utilisation(request: EstimateRequest, point: OperatingPointRequest) -> floa
         return None
     if asked is None:
         return DEFAULT_UTILISATION
-    if not 0 < asked <= 1:
+    if not LEAST_UTILISATION <= asked <= 1:
         raise InvalidRequestError(
-            f"utilisation is {asked}; it must be above 0 and at most 1.",
+            f"utilisation is {asked}; it must be from {LEAST_UTILISATION:g} to 1.",
             field="utilisation",
-            accepted={"above": 0, "at_most": 1},
+            accepted={"minimum": LEAST_UTILISATION, "maximum": 1},
         )
     return asked
 
@@ -276,11 +288,11 @@ def _utilisation_between(
     ends = request.utilisation_range or (utilisation - around, utilisation + around)
     low = min(ends) if given[0] is None else given[0]
     high = max(ends) if given[1] is None else given[1]
-    if not 0 < low <= high <= 1:
+    if not LEAST_UTILISATION <= low <= high <= 1:
         raise InvalidRequestError(
-            f"uncertainty has utilisation between {low:g} and {high:g}; it must lie above 0 and at most 1, "
-            "the lower end first.",
+            f"uncertainty has utilisation between {low:g} and {high:g}; it must lie from "
+            f"{LEAST_UTILISATION:g} to 1, the lower end first.",
             field="uncertainty.utilisation_low",
-            accepted={"above": 0, "at_most": 1},
+            accepted={"minimum": LEAST_UTILISATION, "maximum": 1},
         )
     return low, high

@@ -102,6 +102,12 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"price": {"provider": "nonesuch"}}, "price-not-found"),
     ({**ARRIVALS, "utilisation": 0.5}, "utilisation-is-an-output"),
     ({"operating_point": {"kind": "arrival_rate", "requests_per_second": 1e6}}, "arrival-rate-too-high"),
+    ({"utilisation": 5e-324}, "invalid-request"),
+    ({"utilisation": 0.6, "utilisation_range": [5e-324]}, "invalid-request"),
+    ({"uncertainty": {"utilisation_low": 5e-324}}, "invalid-request"),
+    ({"operating_point": {"kind": "arrival_rate", "requests_per_second": 5e-324}}, "invalid-request"),
+    ({"load_profile": {"requests_per_second": [*[0] * 23, 5e-324]}}, "invalid-request"),
+    ({"load_profile": {"requests_per_second": [1] * 24, "target_utilisation": 5e-324}}, "invalid-request"),
     ({"workload": {"classes": [{"input_tokens": 10**9, "output_tokens": 1}]}}, "context-too-long"),
     (
         {"workload": {"classes": [{"name": "a", "input_tokens": 9, "output_tokens": 1}] * 2}},

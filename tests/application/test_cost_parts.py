@@ -136,7 +136,7 @@ def test_terms_that_make_no_sense_are_refused(changes: dict[str, Any], field: st
 
 def test_a_fleet_beyond_the_stated_limit_is_refused() -> None:
     with pytest.raises(LimitExceededError):
-        with_day(1.0, target_utilisation=1e-9)
+        with_day(1000.0, target_utilisation=1e-6)
 
 
 @given(
