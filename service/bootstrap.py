@@ -35,6 +35,7 @@ from service.catalog.key_store import DatabaseKeyStore
 from service.catalog.snapshot_holder import SnapshotHolder
 from service.catalog.usage_reading import GenaiUsageReader
 from service.catalog.writer import DatabaseWriter
+from service.interpreter import set_for_serving
 from service.settings import Settings
 from service.web.pages import add_explorer
 
@@ -150,7 +151,8 @@ def create_service(settings: Settings | None = None) -> FastAPI:
                 economics=economics(estimator),
             )
             imports = Imports(store, reader, holder.refresh)
-            yield replace(services, management=_management(chosen, engine, holder, imports))
+            with set_for_serving():
+                yield replace(services, management=_management(chosen, engine, holder, imports))
         finally:
             await asyncio.to_thread(reader.stop)
             await asyncio.to_thread(holder.stop)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Self, TypeVar
@@ -34,13 +34,23 @@ class Snapshot:
     0
     """
 
-    def __init__(self, content: CatalogContent, references: ParsedReferences, loaded_at: datetime) -> None:
+    def __init__(
+        self,
+        content: CatalogContent,
+        references: ParsedReferences,
+        loaded_at: datetime,
+        before: "Snapshot | None" = None,
+    ) -> None:
         self._content = content
         self._references = references
         self._info = CatalogInfo(content.revision, content.digest, loaded_at)
         # Sorted once here, so that every answer comes in the same order without sorting again.
-        self._gpu_prices = sorted(content.gpu_prices.values(), key=_gpu_order)
-        self._list_prices = sorted(content.list_prices.values(), key=_list_order)
+        self._gpu_prices: list[GpuPriceRecord] = _sorted(
+            content.gpu_prices, _gpu_order, before._gpu_prices if before else ()
+        )
+        self._list_prices: list[ListPriceRecord] = _sorted(
+            content.list_prices, _list_order, before._list_prices if before else ()
+        )
         self._gpu: dict[str, list[GpuPriceRecord]] = defaultdict(list)
         for gpu_price in self._gpu_prices:
             self._gpu[gpu_price.accelerator].append(gpu_price)
@@ -59,7 +69,7 @@ class Snapshot:
     def of(cls, content: CatalogContent, before: "Snapshot | None" = None) -> Self:
         """Build a snapshot, taking over from an earlier one what did not change."""
         references = parse_references(content, None if before is None else before._references)
-        return cls(content, references, datetime.now(UTC))
+        return cls(content, references, datetime.now(UTC), before)
 
     @property
     def content(self) -> CatalogContent:
@@ -174,12 +184,23 @@ class Snapshot:
         return bisect_right(self._content.recorded_at, moment)
 
 
-def _gpu_order(row: GpuPriceRecord) -> tuple[str | int | datetime, ...]:
+Order = tuple[str | int | datetime, ...]
+
+
+def _sorted(rows: Mapping[int, P], order: Callable[[P], Order], earlier: Sequence[P]) -> list[P]:
+    """Return rows in order; a sort that finds the earlier rows in order holds up other threads little."""
+    known: list[int] = [row.stamp.row_id for row in earlier if row.stamp.row_id in rows]
+    added: list[int] = sorted(rows.keys() - set(known))
+    nearly: list[P] = [rows[number] for number in (*known, *added)]
+    return sorted(nearly, key=order)
+
+
+def _gpu_order(row: GpuPriceRecord) -> Order:
     place = (row.accelerator, row.provider, row.region, row.commitment, row.gpus_per_instance)
     return (*place, row.source, row.price.currency, row.stamp.valid_from, row.stamp.row_id)
 
 
-def _list_order(row: ListPriceRecord) -> tuple[str | int | datetime, ...]:
+def _list_order(row: ListPriceRecord) -> Order:
     place = (row.provider, row.provider_model_id, row.meter, row.source, row.price.currency)
     return (*place, row.stamp.valid_from, row.stamp.row_id)
 

@@ -49,6 +49,7 @@ EDGES: dict[str, set[str]] = {
     },
     "settings": {"engine.units"},
     "resources": set(),
+    "interpreter": set(),
     "service": set(),
 }
 """Room -> what of the package it may import: a whole room, or one module of it. Bootstrap knows everybody."""
