@@ -1,21 +1,20 @@
 """Speed of the engine alone: one scenario, an operating point, a sweep over layouts, mixes and batches.
 
-Prints the engine's rows of the table of targets in docs/operations.md. Each figure is the best of
-several rounds, because whatever else runs on the machine only adds time.
+Processor time of one thread, the least of several rounds: whatever else runs on the machine only adds time.
 
 Run it from the repository: ``python -m benchmarks.engine_speed``.
 """
 
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.catalog import seeded_catalog
+from benchmarks.table import HEADER, Row
 from service.application.deployment import Deployment, deploy
 from service.application.estimate import Estimator, split_of
 from service.application.ports import CatalogSnapshot
@@ -26,14 +25,13 @@ from service.application.requests import (
     UncertaintyRequest,
 )
 from service.application.uncertainty import uncertainty_of
-from service.bootstrap import migrate, read_snapshot, seed
+from service.bootstrap import read_snapshot
 from service.engine.attribution import Subject, attribute
 from service.engine.batching import steady_state
 from service.engine.load import make_load
 from service.engine.operating_point import Limits, Replica, solve_cheapest
 from service.engine.spans import Array
 from service.engine.workload import make_mix, reduce_mix
-from service.settings import Settings
 
 ROUNDS, REPEATS = 7, 200
 INTERVAL_REPEATS = 20
@@ -41,29 +39,32 @@ BATCHES = 48
 LIMITS = Limits(max_ttft_seconds=5.0, max_tpot_seconds=0.05)
 
 
-def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(database_url=f"sqlite:///{Path(folder) / 'catalog.db'}")
-        migrate(settings)
-        seed(settings)
+def rows() -> Iterator[Row]:
+    """Yield each figure as it is measured."""
+    with seeded_catalog() as settings:
         snapshot = read_snapshot(settings)
-    print(f"{'what':58}{'measured':>14}{'target':>12}")
     for model, accelerator in (("llama-3.1-70b", "h100-sxm"), ("deepseek-r1", "h200-sxm")):
         place = _deployment(snapshot, model, accelerator, 8)
         given = _best(partial(_with_batch, place), REPEATS)
+        yield Row(f"engine, {model}: one scenario, B given", given * 1e3, "ms", 0.3)
         solved = _best(partial(_solved, place), REPEATS)
-        print(f"{f'{model}: one scenario, B given':58}{given * 1e3:11.3f} ms{'<= 0.3 ms':>12}")
-        print(f"{f'{model}: operating point solved':58}{solved * 1e3:11.3f} ms{'<= 1 ms':>12}")
-        for samples in (256, 4096):
+        yield Row(f"engine, {model}: operating point solved", solved * 1e3, "ms", 1.0)
+        for samples, target in ((256, 20.0), (4096, None)):
             taken = _intervals(snapshot, (model, accelerator), samples)
-            target = "<= 20 ms" if samples == 256 else ""
-            print(f"{f'{model}: intervals by {samples} samples, CPU':58}{taken * 1e3:11.3f} ms{target:>12}")
+            yield Row(f"{model}: intervals by {samples} samples, CPU", taken * 1e3, "ms", target)
     places = [_deployment(snapshot, "llama-3.1-70b", "h100-sxm", tp) for tp in (2, 4, 8)]
     prompts = np.linspace(500, 16_000, 20)
     points = len(places) * len(prompts) * BATCHES
     seconds = _best(lambda: _sweep(places, prompts), 3)
-    print(f"{f'sweep of {points} (layout, B, mix) points':58}{points / seconds:12.0f}/s{'>= 100000/s':>12}")
+    what = f"engine, sweep of {points} (layout, B, mix) points"
+    yield Row(what, points / seconds, "/s", 100_000, at_most=False, digits=0)
+
+
+def main() -> None:
+    """Print the table."""
+    print(HEADER)
+    for row in rows():
+        print(row, flush=True)
 
 
 def _deployment(snapshot: CatalogSnapshot, model: str, accelerator: str, tp: int) -> Deployment:
@@ -130,10 +131,10 @@ def _best(run: Callable[[], None], repeats: int) -> float:
     run()
     rounds = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(repeats):
             run()
-        rounds.append((time.perf_counter() - start) / repeats)
+        rounds.append((time.process_time() - start) / repeats)
     return min(rounds)
 
 

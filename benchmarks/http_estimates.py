@@ -1,13 +1,16 @@
 """Requests a second of POST /v1/estimates on one worker, beside an empty endpoint of the same models.
 
 Alternating runs, one load generator for both (keep-alive connections over raw sockets, in a process of
-its own), at least 1 000 distinct bodies, no cache of results. Prints start-up time and memory, too.
+its own), at least 1 000 distinct bodies, no cache of results. The empty endpoint reads each body into the
+request model and writes one of the recorded answers by the response model, ready made or validated from
+plain values, as FastAPI does with what an endpoint returns.
 
 Run it from the repository: ``python -m benchmarks.http_estimates [--seconds 5] [--rounds 3]``.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -19,17 +22,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from benchmarks.table import HEADER, Row
 from service.api.schemas.estimate_request import EstimateBody
 from service.api.schemas.from_dataclass import model_of
 from service.application.answers import EstimateAnswer
 
+ESTIMATE = "POST /v1/estimates"
 BODIES = 1_200
 CONNECTIONS = 16
 MODELS = ("llama-3.1-70b", "llama-3.1-8b", "gpt-oss-120b", "mixtral-8x7b", "qwen3-32b")
@@ -45,22 +50,39 @@ class Run:
     p50_milliseconds: float
     p99_milliseconds: float
     refused: int
+    requests: int
+    per_processor_second: float = 0.0
+    """Requests a second of the server's processor time: what one worker with a core to itself answers."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An endpoint of a server that runs."""
+
+    port: int
+    path: str
+    pid: int
 
 
 def make_empty_app() -> FastAPI:
     """Return an application whose endpoint reads and writes the same models and does nothing between."""
     app = FastAPI()
     answer_model = model_of(EstimateAnswer)
-    recorded = Path(os.environ["PERTOKEN_BENCHMARK_ANSWER"]).read_bytes()
-    answer = answer_model.model_validate_json(recorded)
+    recorded = json.loads(Path(os.environ["PERTOKEN_BENCHMARK_ANSWERS"]).read_bytes())
+    values = itertools.cycle(recorded)
+    answers = itertools.cycle([answer_model.model_validate(one) for one in recorded])
 
     async def empty(body: EstimateBody) -> object:
-        return answer
+        return next(answers)
+
+    async def validated(body: EstimateBody) -> object:
+        return next(values)
 
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     app.post("/v1/estimates", response_model=answer_model)(empty)
+    app.post("/validated", response_model=answer_model)(validated)
     app.get("/healthz")(healthz)
 
     async def bare(request: Request) -> dict[str, str]:
@@ -130,14 +152,25 @@ async def _load(port: int, path: str, seconds: float) -> Run:
     refused = sum(await asyncio.gather(*clients))
     spent = time.perf_counter() - started
     waits.sort()
-    return Run(len(waits) / spent, waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3, refused)
+    middle, last = waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3
+    return Run(len(waits) / spent, middle, last, refused, len(waits))
 
 
-def _measure(port: int, path: str, seconds: float) -> Run:
+def _measure(target: Target, seconds: float) -> Run:
     """Run the load generator in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.http_estimates", "--load", str(port), path, str(seconds)]
+    place = [str(target.port), target.path, str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.http_estimates", "--load", *place]
+    before = processor_seconds(target.pid)
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
-    return Run(**json.loads(done.stdout))
+    used = processor_seconds(target.pid) - before
+    run = Run(**json.loads(done.stdout))
+    return replace(run, per_processor_second=run.requests / used)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    figures = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(figures[11]) + int(figures[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -157,7 +190,7 @@ def serving(factory: str, port: int, environment: dict[str, str]) -> Iterator[tu
 
 
 def _wait(port: int) -> None:
-    for _ in range(600):
+    for _ in range(3_000):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
                 return
@@ -188,43 +221,53 @@ def prepare(folder: str) -> dict[str, str]:
     return environment
 
 
-def compare(seconds: float, rounds: int, port: int) -> None:
-    """Print the table."""
+def compare(seconds: float, rounds: int, port: int) -> dict[str, list[Run]]:
+    """Return the runs of each endpoint."""
     with tempfile.TemporaryDirectory() as folder:
         environment = prepare(folder)
-        answer = Path(folder) / "answer.json"
-        environment["PERTOKEN_BENCHMARK_ANSWER"] = str(answer)
-        with serving("service.bootstrap:create_service", port, environment) as (start, pid):
-            answer.write_bytes(_post(port, distinct_bodies()[0]))
-            with serving("benchmarks.http_estimates:make_empty_app", port + 1, environment):
-                runs = _alternate(port, seconds, rounds)
-                memory = resident_mebibytes(pid)
-    print(f"{'endpoint':<34}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'refused':>9}")
-    rates = {}
+        answers = Path(folder) / "answers.json"
+        environment["PERTOKEN_BENCHMARK_ANSWERS"] = str(answers)
+        with serving("service.bootstrap:create_service", port, environment) as (_, pid):
+            # One of each model on each accelerator, so that both endpoints write equally much.
+            kinds = len(MODELS) * len(ACCELERATORS)
+            answers.write_bytes(b"[%b]" % b",".join(_post(port, body) for body in distinct_bodies()[:kinds]))
+            with serving("benchmarks.http_estimates:make_empty_app", port + 1, environment) as (_, other):
+                targets = {
+                    ESTIMATE: Target(port, "/v1/estimates", pid),
+                    "empty, same models": Target(port + 1, "/v1/estimates", other),
+                    "empty, answer validated": Target(port + 1, "/validated", other),
+                    "empty, no models": Target(port + 1, "/bare", other),
+                }
+                return _alternate(targets, seconds, rounds)
+
+
+def rows(seconds: float, rounds: int, port: int) -> Iterator[Row]:
+    """Yield requests a second of each endpoint, and the ratios of neighbouring runs."""
+    runs = compare(seconds, rounds, port)
+    if any(run.refused for measured in runs.values() for run in measured):
+        raise RuntimeError(f"requests were refused: {runs}")
     for name, measured in runs.items():
-        rates[name] = statistics.median(run.requests_per_second for run in measured)
-        p50 = statistics.median(run.p50_milliseconds for run in measured)
-        p99 = statistics.median(run.p99_milliseconds for run in measured)
-        refused = sum(run.refused for run in measured)
-        print(f"{name:<34}{rates[name]:>12.0f}{p50:>9.2f}{p99:>9.2f}{refused:>9}")
-    estimate = rates["POST /v1/estimates"]
-    for name in ("empty, same models", "empty, no models"):
-        print(f"ratio to {name:<25}{estimate / rates[name]:>12.3f}")
-    print(f"start-up {start:.2f} s, resident {memory:.0f} MiB after the load; target ratio 0.333")
+        rate = statistics.median(run.requests_per_second for run in measured)
+        yield Row(f"{name}, one worker", rate, "/s", digits=0)
+        rate = statistics.median(run.per_processor_second for run in measured)
+        yield Row("... a second of its processor time", rate, "/s", digits=0)
+    for name in ("empty, same models", "empty, answer validated"):
+        pairs = list(zip(runs[ESTIMATE], runs[name], strict=True))
+        ratio = statistics.median(one.requests_per_second / other.requests_per_second for one, other in pairs)
+        yield Row(f"{ESTIMATE} over {name}", ratio, "", 0.333, at_most=False)
+        ratio = statistics.median(
+            one.per_processor_second / other.per_processor_second for one, other in pairs
+        )
+        yield Row("... by processor time", ratio, "", 0.333, at_most=False)
 
 
-def _alternate(port: int, seconds: float, rounds: int) -> dict[str, list[Run]]:
-    targets = {
-        "POST /v1/estimates": (port, "/v1/estimates"),
-        "empty, same models": (port + 1, "/v1/estimates"),
-        "empty, no models": (port + 1, "/bare"),
-    }
+def _alternate(targets: dict[str, Target], seconds: float, rounds: int) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {name: [] for name in targets}
-    for target_port, path in targets.values():
-        _measure(target_port, path, 1.0)  # warm
+    for target in targets.values():
+        _measure(target, 1.0)  # warm
     for _ in range(rounds):
-        for name, (target_port, path) in targets.items():
-            runs[name].append(_measure(target_port, path, seconds))
+        for name, target in targets.items():
+            runs[name].append(_measure(target, seconds))
     return runs
 
 
@@ -233,14 +276,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--port", type=int, default=8871)
+    parser.add_argument("--port", type=int, default=8144)
     parser.add_argument("--load", nargs=3, metavar=("PORT", "PATH", "SECONDS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.load:
         port, path, seconds = arguments.load
         print(json.dumps(asyncio.run(_load(int(port), path, float(seconds))).__dict__))
         return
-    compare(arguments.seconds, arguments.rounds, arguments.port)
+    print(HEADER)
+    for row in rows(arguments.seconds, arguments.rounds, arguments.port):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.http_estimates import distinct_bodies, prepare, serving
+from benchmarks.table import HEADER, Row
 from service import bootstrap
 from service.settings import Settings
 
+QUIET, READING, COMMITTING = "quiet", "reading and comparing an import", "committing an import"
 ROWS = 2_000
 QUIET_SECONDS = 10.0
 PAUSE_SECONDS = 0.005
-HEADER = "provider,provider_model_id,meter,amount,currency,per,valid_from,valid_from_basis\n"
+COLUMNS = "provider,provider_model_id,meter,amount,currency,per,valid_from,valid_from_basis\n"
 
 
 @dataclass
@@ -65,7 +67,7 @@ def _file(round_number: int) -> str:
         "2026-01-01,stated\n"
         for number in range(ROWS)
     )
-    return HEADER + "".join(lines)
+    return COLUMNS + "".join(lines)
 
 
 class Importer:
@@ -121,7 +123,7 @@ def _asking(port: int) -> Iterator[Asker]:
 def measure(port: int, key: str, rounds: int) -> dict[str, list[float]]:
     """Return the waits of each window, milliseconds."""
     importer = Importer(port, key)
-    waits: dict[str, list[float]] = {"quiet": [], "reading and comparing": [], "committing and swapping": []}
+    waits: dict[str, list[float]] = {QUIET: [], READING: [], COMMITTING: []}
 
     def window(name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
@@ -133,8 +135,8 @@ def measure(port: int, key: str, rounds: int) -> dict[str, list[float]]:
     with _asking(port) as asker:
         time.sleep(2.0)
         for number in range(1, rounds + 1):
-            window("quiet", lambda: time.sleep(QUIET_SECONDS / rounds))
-            made = window("reading and comparing", lambda n=number: importer.preview(_file(n)))
+            window(QUIET, lambda: time.sleep(QUIET_SECONDS / rounds))
+            made = window(READING, lambda n=number: importer.preview(_file(n)))
             if made["state"] != "preview":
                 raise RuntimeError(f"round {number} is {made['state']}: {made}")
 
@@ -143,7 +145,7 @@ def measure(port: int, key: str, rounds: int) -> dict[str, list[float]]:
                 while asker.revision < revision:
                     time.sleep(0.002)
 
-            window("committing and swapping", commit)
+            window(COMMITTING, commit)
     return waits
 
 
@@ -153,24 +155,30 @@ def make_key(database_url: str) -> str:
         return keys.create("benchmark", ["write"], None, "cli").text
 
 
+def rows(rounds: int, port: int) -> Iterator[Row]:
+    """Yield the 99th percentile of each window and the ratio that has a target."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = prepare(folder)
+        key = make_key(environment["PERTOKEN_DATABASE_URL"])
+        with serving("service.bootstrap:create_service", port, environment):
+            waits = measure(port, key, rounds)
+    for name, some in waits.items():
+        ordered = sorted(some)
+        yield Row(f"an estimate while {name}, median of {len(some)}", ordered[len(some) // 2], "ms", digits=2)
+        yield Row("... 99th percentile", p99(some), "ms", digits=2)
+    ratio = p99(waits[COMMITTING]) / p99(waits[QUIET])
+    yield Row(f"99th percentile while {COMMITTING} over quiet", ratio, "", 3.0, digits=2)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--port", type=int, default=8140)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        environment = prepare(folder)
-        key = make_key(environment["PERTOKEN_DATABASE_URL"])
-        with serving("service.bootstrap:create_service", chosen.port, environment):
-            waits = measure(chosen.port, key, chosen.rounds)
-    print(f"{'an estimate while':<26}{'requests':>10}{'p50 ms':>9}{'p99 ms':>9}{'most ms':>9}{'/ quiet':>9}")
-    for name, some in waits.items():
-        ordered = sorted(some)
-        print(
-            f"{name:<26}{len(some):>10}{ordered[len(some) // 2]:>9.2f}{p99(some):>9.2f}{ordered[-1]:>9.1f}"
-            f"{p99(some) / p99(waits['quiet']):>9.2f}"
-        )
+    print(HEADER)
+    for row in rows(chosen.rounds, chosen.port):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

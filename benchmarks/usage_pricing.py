@@ -8,17 +8,16 @@ those of the machine it runs on; where others use it at the same time, they are 
 import argparse
 import gc
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 
+from benchmarks.catalog import seeded_catalog
+from benchmarks.table import HEADER, Row
 from service import bootstrap
 from service.api.strict_json import parse_strict_json
 from service.api.translate_usage import read_usage
@@ -31,15 +30,17 @@ from service.settings import Settings
 from tests.builders.server import serving
 
 ROUNDS = 5
+IN_PROCESS = ("billing: charge with its lines", "use case: records by meter")
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def records(count: int) -> list[bytes]:
     """Return distinct records, two in three by meter and one as a provider's usage object."""
-    return [orjson.dumps(_record(index)) for index in range(count)]
+    return [orjson.dumps(record(index)) for index in range(count)]
 
 
-def _record(index: int) -> dict[str, Any]:
+def record(index: int) -> dict[str, Any]:
+    """Return a record unlike all others: two in three by meter, one a provider's usage object."""
     shared = {"at": f"2026-11-20T12:{index % 60:02d}:00Z", "reference": f"r-{index}"}
     if index % 3 == 2:
         details = {"cached_tokens": 1_024}
@@ -112,29 +113,26 @@ def streamed(settings: Settings, lines: list[bytes]) -> float:
     return len(lines) / fastest
 
 
-@contextmanager
-def catalog() -> Iterator[Settings]:
-    """Make a seeded catalog for the time of the measurement."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(database_url=f"sqlite:///{Path(folder) / 'catalog.db'}")
-        bootstrap.migrate(settings)
-        bootstrap.seed(settings)
-        yield settings
+def rows(count: int) -> Iterator[Row]:
+    """Yield the rate of each layer in process, then of a stream."""
+    lines = records(count)
+    by_meter = [line for line in lines if b'"usage":{"input"' in line]
+    with seeded_catalog() as settings:
+        for name, rate in in_process(settings, lines):
+            target = 100_000 if name in IN_PROCESS else None
+            yield Row(f"usage pricing, {name}, CPU", rate, "/s", target, at_most=False, digits=0)
+        for name, some in (("records by meter", by_meter), ("all records", lines)):
+            rate = streamed(settings, some)
+            yield Row(f"usage pricing, streamed: {name}", rate, "/s", 20_000, at_most=False, digits=0)
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--records", type=int, default=20_000)
-    lines = records(parser.parse_args().records)
-    load = os.getloadavg()[0]
-    print(f"{len(lines)} records, {os.cpu_count()} cores, load {load:.1f} before the run, best of {ROUNDS}")
-    with catalog() as settings:
-        for name, rate in in_process(settings, lines):
-            print(f"{name:36} {rate:10,.0f} records/s of processor time")
-        by_meter = [line for line in lines if b'"usage":{"input"' in line]
-        for name, some in (("streamed: by meter", by_meter), ("streamed: all records", lines)):
-            print(f"{name:36} {streamed(settings, some):10,.0f} records/s through one worker")
+    print(HEADER)
+    for row in rows(parser.parse_args().records):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

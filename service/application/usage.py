@@ -80,7 +80,10 @@ class UsagePricer:
         charge = book.charge(usage, facts)
         adjusted = _adjusted(charge, request)
         lines, adjustments, amount = kept.lines(charge, adjusted, request.round_digits)
-        texts = {meter: quantity_text(quantity) for meter, quantity in usage.items()}
+        texts = {
+            meter: str(quantity) if quantity.__class__ is int else quantity_text(quantity)
+            for meter, quantity in usage.items()
+        }
         converted = self._converted(request, book.rows[0].currency, amount, snapshot)
         deployment = None
         if request.deployment is not None:
@@ -213,13 +216,14 @@ class _Kept:
             amounts, changes = rounded[: len(amounts)], rounded[len(amounts) :]
         elif adjusted:
             amount = total([amount, *changes])
+        known = self._prices
         lines = tuple(
             [
                 UsageLine(
                     line.rate.meter,
                     line.rate.priced_as,
-                    self._price_used(line.rate),
-                    line.quantity if isinstance(line.quantity, Decimal) else Decimal(line.quantity),
+                    (known.get(id(line.rate)) or self._keep_price(line.rate))[1],
+                    Decimal(line.quantity),
                     value,
                     line.exact,
                 )
@@ -232,15 +236,13 @@ class _Kept:
         )
         return lines, adjustments, amount
 
-    def _price_used(self, rate: LineRate) -> PriceUsed:
+    def _keep_price(self, rate: LineRate) -> tuple[LineRate, PriceUsed]:
         """Return the row of a rate as answers show it; one object for one rate."""
-        kept = self._prices.get(id(rate))
-        if kept is None:
-            if len(self._prices) >= _KEPT_PRICES:
-                self._prices.clear()
-            # The rate is kept beside its view, so that its id stays its own.
-            kept = self._prices[id(rate)] = (rate, price_used(rate))
-        return kept[1]
+        if len(self._prices) >= _KEPT_PRICES:
+            self._prices.clear()
+        # The rate is kept beside its view, so that its id stays its own.
+        kept = self._prices[id(rate)] = (rate, price_used(rate))
+        return kept
 
 
 def price_rows(records: Sequence[ListPriceRecord], snapshot: CatalogSnapshot) -> list[PriceRow]:

@@ -58,9 +58,12 @@ def digest_of(
     """Return a digest over the record and the rows used, by their content and not by their numbers."""
     lines, adjustments, converted = outcome
     parts = [request.provider, model, render_datetime(request.at), str(request.round_digits)]
-    parts += [f"{meter} {usage[meter]}" for meter in sorted(usage)]
+    parts += [f"{meter} {quantity}" for meter, quantity in sorted(usage.items())]
     # Charges follow from quantities, rows and adjustments.
-    parts += [f"{line.meter} {_row_text(line.price)}" for line in lines]
+    known = _ROW_TEXTS
+    parts += [
+        f"{line.meter} {(known.get(id(line.price)) or _keep_row_text(line.price))[1]}" for line in lines
+    ]
     if adjustments:
         parts += [f"{item.name} {item.kind} {item.percent} {item.charge}" for item in adjustments]
     if converted is not None:
@@ -72,14 +75,12 @@ def digest_of(
 _ROW_TEXTS: dict[int, tuple[PriceUsed, str]] = {}
 
 
-def _row_text(price: PriceUsed) -> str:
-    kept = _ROW_TEXTS.get(id(price))
-    if kept is None:
-        if len(_ROW_TEXTS) >= _KEPT_PRICES:
-            _ROW_TEXTS.clear()
-        text = (
-            f"{price.source} {price.amount} {price.currency} {price.per} {price.valid_from} "
-            f"{price.valid_from_basis} {sorted(price.selector.items())}"
-        )
-        kept = _ROW_TEXTS[id(price)] = (price, text)
-    return kept[1]
+def _keep_row_text(price: PriceUsed) -> tuple[PriceUsed, str]:
+    if len(_ROW_TEXTS) >= _KEPT_PRICES:
+        _ROW_TEXTS.clear()
+    text = (
+        f"{price.source} {price.amount} {price.currency} {price.per} {price.valid_from} "
+        f"{price.valid_from_basis} {sorted(price.selector.items())}"
+    )
+    kept = _ROW_TEXTS[id(price)] = (price, text)
+    return kept

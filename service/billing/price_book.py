@@ -30,6 +30,7 @@ STANDARD_TIER: Final = "standard"
 _SAME_AS_STANDARD: Final = frozenset({None, "default", STANDARD_TIER})
 _ALWAYS_MEASURED: Final = ("input", "output")
 """A usage that leaves these out reports none of them, so bands that measure them can be decided."""
+_INTEGERS: Final = frozenset({int})
 _KEPT_PLANS: Final = 4_096
 _EXACT: Final = Context(prec=120)
 
@@ -110,7 +111,7 @@ class PriceBook:
             usage.setdefault(PER_REQUEST, 1)
         plan = self._plan(usage, facts)
         quantities = plan.decomposition.quantities(usage)
-        if not plan.factors or not {int}.issuperset(map(type, quantities)):
+        if not plan.factors or not _INTEGERS.issuperset(map(type, quantities)):
             return self._charge_slowly(plan, quantities, usage, facts)
         lines = []
         total = 0
@@ -125,7 +126,10 @@ class PriceBook:
     def _plan(self, usage: Mapping[str, Quantity], facts: ChargeFacts) -> _Plan:
         # Windows start and end at whole minutes.
         minute = facts.at.replace(second=0, microsecond=0) if self._windowed else None
-        bands = tuple([bisect_right(edges, usage.get(measure, 0)) for measure, edges in self._edges.items()])
+        bands: tuple[int, ...] = ()
+        if self._edges:
+            found = [bisect_right(edges, usage.get(measure, 0)) for measure, edges in self._edges.items()]
+            bands = tuple(found)
         key = (
             bisect_right(self._times, facts.at),
             minute,
