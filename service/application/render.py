@@ -188,6 +188,9 @@ def _optional_of(hints: list[object]) -> Writer:
     write, *others = [_writer_of(hint) for hint in hints]
     if any(other is not write for other in others):
         raise TypeError(f"A union of {hints!r} has no single JSON form.")
+    if write is _figure:
+        # The most frequent by far: figures that a listing may lack.
+        return lambda value: "null" if value is None else _FIGURE % value
     return lambda value: "null" if value is None else write(value)
 
 

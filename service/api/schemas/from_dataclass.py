@@ -6,11 +6,13 @@ under a field becomes its description. No field has a default: a client sees eac
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Optional, Union, get_args, get_origin, get_type_hints
 
@@ -71,9 +73,13 @@ def _members(owner: type[Any]) -> dict[str, Any]:
 
 def field_docstrings(owner: type[Any]) -> Mapping[str, str]:
     """Return the string under each field of a class, by field name."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-    if not isinstance(definition, ast.ClassDef):
-        return {}
+    definition = _classes_of(owner.__module__).get(owner.__qualname__)
+    if definition is None:
+        # A class within a function or another class.
+        (found,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        if not isinstance(found, ast.ClassDef):
+            return {}
+        definition = found
     texts: dict[str, str] = {}
     for statement, following in zip(definition.body, definition.body[1:], strict=False):
         if (
@@ -85,6 +91,13 @@ def field_docstrings(owner: type[Any]) -> Mapping[str, str]:
         ):
             texts[statement.target.id] = inspect.cleandoc(following.value.value)
     return texts
+
+
+@lru_cache(maxsize=64)
+def _classes_of(module: str) -> Mapping[str, ast.ClassDef]:
+    """Return the classes that a module defines; it is parsed once, where inspect would for each class."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
 
 
 def _annotation(hint: Any) -> Any:
