@@ -142,6 +142,8 @@ def _serving(body: EstimateBody) -> ServingRequest | None:
         reserve=given.reserve,
         memory_utilisation=given.memory_utilisation,
         max_batch=given.max_batch,
+        draft_tokens=given.draft_tokens,
+        acceptance=given.acceptance,
     )
 
 

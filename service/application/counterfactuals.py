@@ -121,9 +121,8 @@ def _changed_work(work: ModelWork, spec: CounterfactualSpec) -> ModelWork:
 
 
 def _recompiled(deployment: Deployment, work: ModelWork, formats: Formats) -> Deployment:
-    table = compile_replica(
-        work, deployment.accelerator.spec, deployment.layout, formats, deployment.calibration
-    )
+    spec, speculation = deployment.accelerator.spec, deployment.table.speculation
+    table = compile_replica(work, spec, deployment.layout, formats, deployment.calibration, speculation)
     return replace(deployment, work=work, formats=formats, table=table)
 
 

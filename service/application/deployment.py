@@ -4,7 +4,7 @@ Deployments are compiled once for a catalog state and kept; answers never are.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,13 +16,23 @@ from service.application.requests import EstimateRequest, FormatsRequest, Layout
 from service.application.subject import Subject, read_subject
 from service.engine.layout import allowed_tensor_parallel
 from service.engine.replica import compile_replica, weights_bytes
+from service.engine.speculation import ACCEPTANCE_SPREAD, DEFAULT_ACCEPTANCE
 from service.engine.tables import ReplicaTable
-from service.engine.types import Accelerator, Calibration, EnginePolicy, Formats, Layout, ModelWork
+from service.engine.types import (
+    Accelerator,
+    Calibration,
+    EnginePolicy,
+    Formats,
+    Layout,
+    ModelWork,
+    Speculation,
+)
 
 DEFAULT_ENGINE: Final = "vllm"
 DEFAULT_WEIGHTS_SHARE: Final = 0.7
 """A default layout leaves at least the rest of the usable memory to the cache."""
 MAX_ACCELERATORS: Final = 65_536
+MAX_DRAFT_TOKENS: Final = 16
 KEPT_DEPLOYMENTS: Final = 512
 
 
@@ -86,10 +96,10 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
     layout, layout_defaults = _layout(
         request.layout or LayoutRequest(), subject.work, (accelerator.spec, chosen.formats, policy)
     )
-    calibration = snapshot.calibration(
-        request.calibration, accelerator.spec.family, accelerator.spec.vendor, policy.name
-    )
-    table = compile_replica(subject.work, accelerator.spec, layout, chosen.formats, calibration)
+    spec = accelerator.spec
+    calibration = snapshot.calibration(request.calibration, spec.family, spec.vendor, policy.name)
+    speculation = Speculation(serving.draft_tokens or 0, serving.acceptance or 0.0)
+    table = compile_replica(subject.work, spec, layout, chosen.formats, calibration, speculation)
     return Deployment(
         model_id=subject.model_id,
         work=subject.work,
@@ -104,13 +114,32 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
         serving_request=serving,
         formats_request=chosen.request,
         defaulted=(*layout_defaults, *serving_defaults, *chosen.defaulted),
-        warnings=chosen.warnings,
-        content=_digest(subject, accelerator, (chosen.formats, policy, calibration)),
+        warnings=(*chosen.warnings, *_speculation_warnings(subject.work, serving, serving_defaults)),
+        content=_digest(subject, accelerator, (chosen.formats, policy, calibration, speculation)),
     )
 
 
 def _digest(subject: Subject, accelerator: AcceleratorRecord, others: tuple[object, ...]) -> str:
     return hashlib.sha256(repr((subject.work, accelerator.spec, others)).encode()).hexdigest()
+
+
+def _speculation_warnings(
+    work: ModelWork, serving: ServingRequest, defaulted: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what is assumed of a deployment that speculates."""
+    if not serving.draft_tokens:
+        return ()
+    said = []
+    if "serving.acceptance" in defaulted:
+        said.append(
+            f"Each draft is taken to be accepted with probability {serving.acceptance:g}, give or take "
+            f"{ACCEPTANCE_SPREAD:g}: measure it, or state it as serving.acceptance."
+        )
+    if work.mtp_parameters == 0:
+        said.append(
+            "The model has no multi-token-prediction layer: drafts are costed as a further layer of its own."
+        )
+    return tuple(said)
 
 
 def _serving(
@@ -124,6 +153,7 @@ def _serving(
         # A stated budget is kept, also by an engine that would stretch its own over the prompt.
         stretch = policy.token_budget_covers_prompt and "token_budget" not in given
         policy = replace(policy, **given, token_budget_covers_prompt=stretch)
+    drafts = _draft_tokens(asked)
     filled = ServingRequest(
         engine=policy.name,
         release=policy.release or asked.release,
@@ -131,9 +161,36 @@ def _serving(
         reserve=policy.reserve,
         memory_utilisation=policy.memory_utilisation,
         max_batch=policy.max_batch,
+        draft_tokens=drafts,
+        acceptance=_acceptance(asked) if drafts else None,
     )
-    fields = ("engine", "release", *names)
+    fields = ("engine", "release", *names, "draft_tokens", *(("acceptance",) if drafts else ()))
     return filled, policy, [f"serving.{name}" for name in fields if getattr(asked, name) is None]
+
+
+def _draft_tokens(asked: ServingRequest) -> int:
+    drafts = asked.draft_tokens or 0
+    if not 0 <= drafts <= MAX_DRAFT_TOKENS:
+        raise InvalidRequestError(
+            f"serving.draft_tokens is {drafts}; it must be 0 to {MAX_DRAFT_TOKENS}.",
+            field="serving.draft_tokens",
+        )
+    if drafts == 0 and asked.acceptance is not None:
+        raise InvalidRequestError(
+            "serving.acceptance is of drafts, but serving.draft_tokens is 0; give both or neither.",
+            field="serving.acceptance",
+        )
+    return drafts
+
+
+def _acceptance(asked: ServingRequest) -> float:
+    if asked.acceptance is None:
+        return DEFAULT_ACCEPTANCE
+    if not 0 <= asked.acceptance <= 1:
+        raise InvalidRequestError(
+            f"serving.acceptance is {asked.acceptance}; it must be 0 to 1.", field="serving.acceptance"
+        )
+    return asked.acceptance
 
 
 def _check_serving(given: Mapping[str, object]) -> None:

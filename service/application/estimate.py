@@ -47,7 +47,6 @@ from service.application.uncertainty import uncertainty_of
 from service.application.views import bounds_of, latency_of, mean_use, memory_of, operators_of
 from service.economics.rates import bill
 from service.engine.attribution import Subject, attribute, phase_increments
-from service.engine.load import make_load
 from service.engine.operating_point import (
     Limits,
     Replica,
@@ -57,6 +56,7 @@ from service.engine.operating_point import (
     solve_cheapest,
     solve_concurrency,
 )
+from service.engine.speculation import serve
 from service.engine.units import SECONDS_PER_HOUR
 from service.engine.version import ENGINE_VERSION
 from service.engine.workload import reduce_mix
@@ -131,7 +131,7 @@ def solve_resolved(resolved: Resolved) -> Solution:
     policy, table = deployment.policy, deployment.table
     whole = float("inf") if policy.token_budget_covers_prompt else float(policy.token_budget)
     moments = reduce_mix(resolved.mix, table.spans, whole)
-    load = make_load(table, moments)
+    load = serve(table, moments)
     replica = Replica(table, load, policy)
     solved, utilisation, replicas = _solve_point(replica, point, resolved.request.utilisation)
     subject = Subject(table, load, moments, solved.state)

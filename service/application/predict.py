@@ -20,20 +20,18 @@ from service.calibration.run_settings import RunSettings, run_settings
 from service.engine.attribution import KINDS, Subject, attribute
 from service.engine.energy import working_power
 from service.engine.errors import InfeasibleError
-from service.engine.load import make_load
 from service.engine.operating_point import Replica, Solved, solve_concurrency
 from service.engine.replica import compile_replica
-from service.engine.speculation import DEFAULT_DRAFT_TOKENS, Speculation, speculate
+from service.engine.speculation import DEFAULT_ACCEPTANCE, DEFAULT_DRAFT_TOKENS, serve
 from service.engine.step import StepLoad, step_times
 from service.engine.tables import ReplicaTable
-from service.engine.types import Calibration, EnginePolicy, Formats, Layout
+from service.engine.types import PLAIN_DECODING, Calibration, EnginePolicy, Formats, Layout, Speculation
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments, make_mix, reduce_mix
 
 TRT_LEAST_BUDGET: Final = 8192.0
 MOST_MEMORY: Final = 0.98
 """Share of memory an engine can be given at most."""
-PLAIN: Final = Speculation(0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class SolvedRun:
     @property
     def tpot_seconds(self) -> float:
         """Mean time per output token."""
-        return float(self.solved.state.tpot_seconds[0]) / self.speculation.tokens_per_step
+        return float(self.solved.state.tpot_seconds[0])
 
 
 @dataclass
@@ -110,17 +108,14 @@ class Predictor:
     def solve(self, case: Case) -> SolvedRun:
         """Return the steady state of a run with its requests in flight."""
         row, layout, policy = case.row, _layout(case.row), run_policy(case)
-        table = self.table(case, layout, case.formats)
+        speculation = speculation_of(case)
+        table = self.table(case, layout, case.formats, speculation)
         moments = reduce_mix(
             make_mix([[row.mean_input_tokens, 0.0, row.mean_output_tokens]], [0], [1.0]),
             table.spans,
             float("inf") if policy.token_budget_covers_prompt else float(policy.token_budget),
         )
-        load = make_load(table, moments)
-        speculation = speculation_of(case)
-        if speculation.draft_tokens:
-            layers = sum(layer.count for layer in case.work.layers)
-            load = speculate(load, table, layers, speculation)
+        load = serve(table, moments)
         replica = Replica(table, load, policy)
         try:
             solved = solve_concurrency(replica, row.concurrency)
@@ -152,12 +147,15 @@ class Predictor:
             front_end=front,
         )
 
-    def table(self, case: Case, layout: Layout, formats: Formats) -> ReplicaTable:
+    def table(
+        self, case: Case, layout: Layout, formats: Formats, speculation: Speculation = PLAIN_DECODING
+    ) -> ReplicaTable:
         """Return a compiled replica; the parts it is made of are kept alive beside it."""
-        key = (id(case.work), case.accelerator.id, layout, id(formats), id(case.calibration))
+        key = (id(case.work), case.accelerator.id, layout, id(formats), id(case.calibration), speculation)
         kept = self._tables.get(key)
         if kept is None:
-            table = compile_replica(case.work, case.accelerator.spec, layout, formats, case.calibration)
+            spec = case.accelerator.spec
+            table = compile_replica(case.work, spec, layout, formats, case.calibration, speculation)
             kept = self._tables[key] = (table, (case.work, formats, case.calibration))
         return kept[0]
 
@@ -174,9 +172,9 @@ def speculation_of(case: Case) -> Speculation:
     InferenceX drafts three tokens, one where attention is data-parallel.
     """
     if case.row.speculative != "mtp":
-        return PLAIN
+        return PLAIN_DECODING
     ranks = case.row.layout.attention_dp if case.row.layout is not None else 1
-    return Speculation(1 if ranks > 1 else DEFAULT_DRAFT_TOKENS)
+    return Speculation(1 if ranks > 1 else DEFAULT_DRAFT_TOKENS, DEFAULT_ACCEPTANCE)
 
 
 def settings_of(case: Case) -> RunSettings:

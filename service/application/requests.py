@@ -68,6 +68,10 @@ class ServingRequest:
     reserve: Literal["full", "grow"] | None = None
     memory_utilisation: float | None = None
     max_batch: int | None = None
+    draft_tokens: int | None = None
+    """Tokens drafted in a step by multi-token prediction; 0 is plain decoding."""
+    acceptance: float | None = None
+    """Chance that a draft is accepted where all before it were."""
 
 
 @dataclass(frozen=True, slots=True)

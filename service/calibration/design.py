@@ -13,13 +13,20 @@ from typing import Final
 import numpy as np
 
 from service.engine.batching import SteadyState
-from service.engine.load import make_load
 from service.engine.replica import compile_replica
 from service.engine.spans import Array
-from service.engine.speculation import Speculation, speculate
+from service.engine.speculation import serve
 from service.engine.step import StepLoad, step_times
 from service.engine.tables import COLLECTIVES, HOST, ROOFLINE_OPERATORS
-from service.engine.types import Accelerator, Calibration, Efficiency, Formats, Layout, ModelWork
+from service.engine.types import (
+    Accelerator,
+    Calibration,
+    Efficiency,
+    Formats,
+    Layout,
+    ModelWork,
+    Speculation,
+)
 from service.engine.workload import IntArray, Moments
 
 _CLASSES: Final = ("gemm", "head", "experts", "attention_prefill", "attention_decode", "recurrent")
@@ -137,13 +144,14 @@ def _seconds(
     deployment: Deployment, moments: Moments, calibration: Calibration, loads: StepLoad
 ) -> tuple[Array, Array]:
     table = compile_replica(
-        deployment.work, deployment.accelerator, deployment.layout, deployment.formats, calibration
+        deployment.work,
+        deployment.accelerator,
+        deployment.layout,
+        deployment.formats,
+        calibration,
+        deployment.speculation,
     )
-    load = make_load(table, moments)
-    if deployment.speculation.draft_tokens:
-        layers = sum(layer.count for layer in deployment.work.layers)
-        load = speculate(load, table, layers, deployment.speculation)
-    times = step_times(load.coefficients, loads)
+    times = step_times(serve(table, moments).coefficients, loads)
     return times.compute_seconds, times.memory_seconds
 
 

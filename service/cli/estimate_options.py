@@ -55,6 +55,12 @@ class EstimateOptions:
         str | None, typer.Option(help="Serving engine, for example vllm, sglang, tensorrt-llm.")
     ] = None
     release: Annotated[str | None, typer.Option(help="Release of the serving engine.")] = None
+    draft_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that multi-token prediction drafts in a step.")
+    ] = None
+    acceptance: Annotated[
+        float | None, typer.Option(help="Chance that a draft is accepted, 0 to 1; 0.75 by default.")
+    ] = None
 
     concurrency: Annotated[float | None, typer.Option(help="Requests in flight on one replica.")] = None
     requests_per_second: Annotated[

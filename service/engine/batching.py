@@ -133,8 +133,8 @@ def steady_state(
     waiting = queued + cycle.company * step_seconds
     prefill = cycle.prefill_steps * mixed_total
     ttft = waiting + prefill
-    tpot = step_seconds * layout.pp
-    batch = rate * tpot * steps
+    turn_seconds = step_seconds * layout.pp
+    batch = rate * turn_seconds * steps
     return SteadyState(
         seen_batch=seen_batch,
         batch=batch,
@@ -146,7 +146,7 @@ def steady_state(
         steps=times,
         step_loads=both,
         step_seconds=step_seconds,
-        tpot_seconds=tpot,
+        tpot_seconds=turn_seconds / load.tokens_per_step,
         prefill_utilisation=rho,
         waiting_seconds=waiting,
         prefill_seconds=prefill,

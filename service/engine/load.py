@@ -36,6 +36,7 @@ class Load:
     coefficients: StepCoefficients
     mean_uncached: float
     mean_steps: float
+    """Decode steps of a request."""
     uncached_variation: float
     """Squared coefficient of variation of U."""
     prefill: PrefillWork
@@ -45,6 +46,8 @@ class Load:
     """On one rank, where a request's whole length is reserved at admission."""
     prompt_bytes: float
     """On one rank, of a prompt being prefilled."""
+    tokens_per_step: float = 1.0
+    """Output tokens that a sequence gets from one step; above 1 under speculation."""
 
 
 def make_load(table: ReplicaTable, moments: Moments) -> Load:

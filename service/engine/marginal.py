@@ -18,9 +18,10 @@ import numpy as np
 from service.engine.attribution import CACHED, KINDS, OUTPUT, UNCACHED
 from service.engine.batching import Population, SteadyState, prefill_limit, steady_state
 from service.engine.errors import EngineError
-from service.engine.load import Load, make_load
+from service.engine.load import Load
 from service.engine.memory import plan_memory
 from service.engine.spans import Array
+from service.engine.speculation import serve
 from service.engine.tables import ReplicaTable
 from service.engine.types import EnginePolicy
 from service.engine.workload import Mix, reduce_mix
@@ -195,7 +196,7 @@ def _nothing_once(point: MarginalPoint, load: Load, batch: float) -> tuple[Load,
 
 
 def _load(point: MarginalPoint, mix: Mix) -> Load:
-    return make_load(point.table, reduce_mix(mix, point.table.spans, point.chunk_limit_tokens))
+    return serve(point.table, reduce_mix(mix, point.table.spans, point.chunk_limit_tokens))
 
 
 def _figure(point: MarginalPoint, load: Load, state: SteadyState, held: str) -> float:

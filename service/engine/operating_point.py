@@ -118,8 +118,8 @@ def solve_arrivals(replica: Replica, requests_per_second: float, limits: Limits 
             accepted={"maximum_requests_per_second_per_replica": most},
         )
     # Throughput is (b - 1) / (D TPOT), and TPOT is nearly constant this close to the answer.
-    steps = max(replica.load.mean_steps, SHORTEST_DECODE_STEPS)
-    state = _at(replica, 1.0 + requests_per_second * steps * float(state.tpot_seconds[0]), "open")
+    tokens = max(replica.load.mean_steps, SHORTEST_DECODE_STEPS) * replica.load.tokens_per_step
+    state = _at(replica, 1.0 + requests_per_second * tokens * float(state.tpot_seconds[0]), "open")
     if limits is not None:
         worst, which = _binding(_violation(replica, state, limits))
         if worst > _TOLERANCE:
@@ -178,10 +178,13 @@ def ttft_quantile(state: SteadyState, probability: float) -> Array:
 
 
 def itl_quantile(replica: Replica, state: SteadyState, probability: float) -> Array:
-    """Return a quantile of the inter-token latency: the mixed step where enough steps are mixed, seconds."""
-    pp = replica.table.layout.pp
+    """Return a quantile of the inter-token latency: the mixed step where enough steps are mixed, seconds.
+
+    Of the tokens of one step, where a replica speculates, each counts an equal part of it.
+    """
+    turns = replica.table.layout.pp / replica.load.tokens_per_step
     slow = state.mixed_share > 1.0 - probability
-    return np.where(slow, state.mixed.total, state.decode.total) * pp
+    return np.where(slow, state.mixed.total, state.decode.total) * turns
 
 
 def batch_axis(highest: float, prefill_bound: bool) -> Array:

@@ -34,6 +34,7 @@ from service.engine.tables import (
     StreamTable,
 )
 from service.engine.types import (
+    PLAIN_DECODING,
     Accelerator,
     AttentionStream,
     Calibration,
@@ -44,6 +45,7 @@ from service.engine.types import (
     ModelWork,
     NumberFormat,
     Span,
+    Speculation,
 )
 
 
@@ -69,9 +71,14 @@ class Plan:
 
 
 def compile_replica(
-    work: ModelWork, accelerator: Accelerator, layout: Layout, formats: Formats, calibration: Calibration
+    work: ModelWork,
+    accelerator: Accelerator,
+    layout: Layout,
+    formats: Formats,
+    calibration: Calibration,
+    speculation: Speculation = PLAIN_DECODING,
 ) -> ReplicaTable:
-    """Compile a replica.
+    """Compile a replica; one that speculates also holds the model's multi-token-prediction layers.
 
     Raises
     ------
@@ -100,10 +107,19 @@ def compile_replica(
         attention_decode=plan.rates("attention_decode", formats.exchange, "formats.activations"),
         peak_flop_per_second=peak(accelerator, formats.activations, "formats.activations"),
         peak_bytes_per_second=accelerator.memory_bandwidth_bytes_per_second,
-        weights_bytes=weights_bytes(work, layout, formats),
+        weights_bytes=weights_bytes(work, layout, formats) + _draft_bytes(work, layout, formats, speculation),
         workspace_bytes_per_token=_workspace(work, layout, formats),
         memory_capacity_bytes=accelerator.memory_bytes,
+        layers=sum(layer.count for layer in work.layers),
+        speculation=speculation,
     )
+
+
+def _draft_bytes(work: ModelWork, layout: Layout, formats: Formats, speculation: Speculation) -> float:
+    """Bytes on one accelerator of the layers that draft."""
+    if speculation.draft_tokens == 0:
+        return 0.0
+    return work.mtp_parameters * formats.experts.bytes_per_element / layout.accelerators
 
 
 def distinct_spans(work: ModelWork) -> tuple[Span, ...]:

@@ -77,7 +77,7 @@ def used_by_request(subject: Subject, attribution: Attribution, wires: Wires) ->
         totals += part / float(times.total[0]) * np.array([float(flop.sum()), float(data.sum()), moved])
     flop_rate, byte_rate, link_rate = (totals * seconds).tolist()
     held = subject.load.cache_bytes_per_sequence * layout.accelerators / layout.attention_dp
-    decoding = subject.load.mean_steps * float(state.tpot_seconds[0])
+    decoding = subject.load.mean_steps * subject.load.tokens_per_step * float(state.tpot_seconds[0])
     return Used(flop_rate, byte_rate, link_rate, held * decoding)
 
 

@@ -64,9 +64,9 @@ def sample_closed(subject: Subject, solved: Solved, policy: EnginePolicy, draws:
     sampled = _evaluated(subject, policy, (scaled(subject.load, draws), seen, "closed"))
     tpot = float(state.tpot_seconds[0]) * np.exp(draws.tpot_log_spread * draws.step)
     first = float(state.ttft_seconds[0]) * np.exp(draws.ttft_log_spread * draws.first)
-    steps = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS)
+    tokens = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS) * subject.load.tokens_per_step
     carried = float(state.concurrency[0])
-    rate = carried / (first + steps * tpot)
+    rate = carried / (first + tokens * tpot)
     queued = max(solved.concurrency - carried, 0.0) if solved.queued_seconds > 0 else 0.0
     return Sampled(
         subject=sampled,
@@ -98,12 +98,12 @@ def sample_arrivals(
     here = _evaluated(subject, policy, (load, np.full(count, float(state.seen_batch[0])), "open"))
     factor = np.exp(draws.tpot_log_spread * draws.step)
     factor *= float(state.tpot_seconds[0]) / here.state.tpot_seconds
-    steps = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS)
+    tokens = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS) * subject.load.tokens_per_step
 
     def excess(others: Array) -> Array:
         """Return ln of what is served over what arrives, for other sequences of shape (points, N)."""
         grid = _evaluated(subject, policy, (load, 1.0 + others.ravel(), "open")).state
-        served: Array = np.log(others / (steps * rate * factor * grid.tpot_seconds.reshape(others.shape)))
+        served: Array = np.log(others / (tokens * rate * factor * grid.tpot_seconds.reshape(others.shape)))
         return served
 
     ends = max(most - 1.0, 1e-6) * np.array([1e-6, 1.0])

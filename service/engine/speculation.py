@@ -11,11 +11,11 @@ is counted already, so the columns of tokens are added k times to that of sequen
 multi-token prediction runs one further layer and the head for each drafted token (V3).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from service.engine.errors import InvalidInputError
-from service.engine.load import Load
+from service.engine.load import Load, make_load
 from service.engine.tables import (
     ATTENTION_DECODE,
     COLLECTIVES,
@@ -30,31 +30,27 @@ from service.engine.tables import (
     STEP,
     ReplicaTable,
 )
+from service.engine.types import Speculation
+from service.engine.workload import Moments
 
 DEFAULT_ACCEPTANCE: Final = 0.75
 """Chance that a drafted token is accepted. DeepSeek-V3 (arXiv 2412.19437, section 5.4.3) reports 85 to
-90 % for the first; later drafts of the same layer are worse. Spread about 0.1."""
+90 % for the first; later drafts of the same layer are worse."""
+ACCEPTANCE_SPREAD: Final = 0.1
+"""How far acceptance differs between texts and models. Assumed."""
 DEFAULT_DRAFT_TOKENS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Speculation:
-    """How a deployment speculates."""
-
-    draft_tokens: int = DEFAULT_DRAFT_TOKENS
-    """k; 0 is plain decoding."""
-    acceptance: float = DEFAULT_ACCEPTANCE
-
-    @property
-    def tokens_per_step(self) -> float:
-        """Accepted tokens of a step, the sure one included (equation V1)."""
-        return float(sum(self.acceptance**place for place in range(self.draft_tokens + 1)))
+def serve(table: ReplicaTable, moments: Moments) -> Load:
+    """Join a replica and a mix as :func:`load.make_load`, with the speculation that the replica runs."""
+    load = make_load(table, moments)
+    if table.speculation.draft_tokens == 0:
+        return load
+    return speculate(load, table, table.layers, table.speculation)
 
 
 def speculate(load: Load, table: ReplicaTable, layers: int, speculation: Speculation) -> Load:
-    """Return the load of a deployment that speculates.
-
-    ``mean_steps`` counts steps, so times per step are still to be divided by the tokens of a step.
+    """Return the load of a deployment that speculates; its ``mean_steps`` counts engine steps, not tokens.
 
     Raises
     ------
@@ -99,4 +95,5 @@ def speculate(load: Load, table: ReplicaTable, layers: int, speculation: Specula
             drafts_per_decode=drafts * ranks,
         ),
         mean_steps=load.mean_steps / speculation.tokens_per_step,
+        tokens_per_step=speculation.tokens_per_step,
     )

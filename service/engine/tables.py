@@ -8,7 +8,7 @@ seconds per unit. All figures are PER RANK of one pipeline stage.
 from dataclasses import dataclass
 
 from service.engine.spans import Array
-from service.engine.types import Layout, Span
+from service.engine.types import PLAIN_DECODING, Layout, Span, Speculation
 
 OPERATORS = (
     "projections",
@@ -107,6 +107,8 @@ class ReplicaTable:
     workspace_bytes_per_token: float
     """Activations alive at once, per token of the budget."""
     memory_capacity_bytes: float
+    layers: int = 1
+    speculation: Speculation = PLAIN_DECODING
 
 
 @dataclass(frozen=True)

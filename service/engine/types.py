@@ -228,6 +228,24 @@ class EnginePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Speculation:
+    """How a deployment speculates (METHOD 2)."""
+
+    draft_tokens: int
+    """k, drafted in a step; 0 is plain decoding."""
+    acceptance: float
+    """Chance that a draft is accepted where all before it were, 0 to 1."""
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Accepted tokens of a step, the sure one included (equation V1)."""
+        return float(sum(self.acceptance**place for place in range(self.draft_tokens + 1)))
+
+
+PLAIN_DECODING = Speculation(0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Efficiency:
     """Calibration of one operator class: what share of the peaks it reaches, and its spread."""
 

@@ -11,7 +11,7 @@ from service.application.curve_requests import CounterfactualSpec, CurveRequest,
 from service.application.curves import AXES, CurveDrawer
 from service.application.errors import InvalidRequestError, LimitExceededError, UnknownIdError
 from service.application.estimate import Estimator
-from service.application.requests import OperatingPointRequest, SampleRequest
+from service.application.requests import OperatingPointRequest, SampleRequest, ServingRequest
 from service.engine.errors import InfeasibleError, InvalidInputError
 from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, make_estimate_request, workload
 
@@ -53,6 +53,13 @@ def test_a_position_curve_integrates_to_the_cost_of_its_request(view: Any, model
     assert answer.conservation.relative_difference < 1e-9
     # The mean request of a mix of one class is that class, so the curve is the estimate's bill.
     bill = make_estimate(model=model, **layout).cost_per_request
+    assert sum(answer.series["cost"]) / 1e6 == pytest.approx(bill, rel=1e-6)
+
+
+def test_a_position_curve_integrates_to_the_cost_of_its_request_under_speculation() -> None:
+    serving = ServingRequest(draft_tokens=3)
+    answer = draw(CurveSpec("position", points=20_000, view="by_pass"), model="deepseek-v3", serving=serving)
+    bill = make_estimate(model="deepseek-v3", serving=serving).cost_per_request
     assert sum(answer.series["cost"]) / 1e6 == pytest.approx(bill, rel=1e-6)
 
 

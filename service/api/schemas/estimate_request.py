@@ -114,6 +114,10 @@ class ServingBody(BaseModel):
     """Share of accelerator memory the engine may use."""
     max_batch: Count | None = None
     """Most sequences in one replica's step per attention-DP rank."""
+    draft_tokens: Annotated[int, Field(ge=0, le=16)] | None = None
+    """Tokens that multi-token prediction drafts in a step (0 to 16); none where left out."""
+    acceptance: Share | None = None
+    """Chance that a draft is accepted where all before it were, 0 to 1; 0.75 where left out."""
 
 
 class FormatsBody(BaseModel):
