@@ -32,7 +32,7 @@ def test_drafts_never_accepted_only_cost() -> None:
 
 
 def test_accepted_drafts_share_a_step_among_their_tokens() -> None:
-    """With every draft accepted a lone request takes the steps of drafts never accepted, a quarter of them."""
+    """With every draft accepted a lone request takes a quarter of the steps, each as long as before."""
     none = make_estimate(operating_point=LONE, **_drafting(3, 0.0))
     every = make_estimate(operating_point=LONE, **_drafting(3, 1.0))
     assert every.tpot_seconds == pytest.approx(none.tpot_seconds / 4.0, rel=1e-2)
