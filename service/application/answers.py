@@ -142,6 +142,7 @@ class OperatorTime:
     decode_seconds: float
     mixed_seconds: float
     bound: str
+    """What binds it in a step that carries a prompt: compute, memory, network or overhead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,10 +100,11 @@ def memory_of(plan: MemoryPlan) -> Memory:
 
 
 def operators_of(state: SteadyState) -> tuple[OperatorTime, ...]:
-    """Return the time of each operator class in both kinds of step."""
+    """Return the time of each operator class in both kinds of step, and what binds it in a mixed one."""
     decode, mixed = state.decode.seconds[:, 0].tolist(), state.mixed.seconds[:, 0].tolist()
     compute = (state.mixed.compute_seconds[:, 0] >= state.mixed.memory_seconds[:, 0]).tolist()
-    bounds = ["compute" if flag else "memory" for flag in compute] + ["network", "overhead"]
+    bounds = ["compute" if flag else "memory" for flag in compute[:ROOFLINE_OPERATORS]]
+    bounds += ["network", "overhead"]
     return tuple(
         OperatorTime(name, COMPONENTS[name], decode[i], mixed[i], bounds[i])
         for i, name in enumerate(OPERATORS)

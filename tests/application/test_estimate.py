@@ -167,6 +167,14 @@ def test_classes_add_up_to_the_mix() -> None:
         assert by_kind[rate.kind] == pytest.approx(rate.cost_per_request)
 
 
+def test_operators_outside_the_roofline_are_bound_by_what_they_wait_for() -> None:
+    answer = make_estimate(layout=LayoutRequest(tp=2))
+    bounds = {item.operator: item.bound for item in answer.operators}
+    assert bounds["collectives"] == "network"
+    assert bounds["host"] == "overhead"
+    assert {bounds["feed_forward"], bounds["attention_decode"]} <= {"compute", "memory"}
+
+
 def test_equal_classes_are_one_class() -> None:
     whole = make_estimate(workload=workload((1, 3000, 400, 0.2)))
     halves = make_estimate(workload=workload((1, 3000, 400, 0.2), (1, 3000, 400, 0.2)))
