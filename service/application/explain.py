@@ -3,6 +3,11 @@
 from service.application.answers import Bound, Latency, OperatingPoint, Rate
 from service.engine.units import MILLI
 
+_NOT_OF_THE_ROOFLINE = {
+    "network": "communication between accelerators",
+    "overhead": "the engine's scheduling and kernel launches",
+}
+
 _KIND_WORDS = {
     "uncached_input": "an input token",
     "cached_input": "a cached input token",
@@ -29,7 +34,7 @@ def explain(
             "after it, but nothing is computed for it."
         )
     sentences.append(
-        f"{point.prefill_step_share:.0%} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "
+        f"{_share(point.prefill_step_share)} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "
         f"tokens; such a step takes {latency.inter_token_mixed_step_seconds / MILLI:.1f} ms, one that only "
         f"decodes {latency.decode_step_seconds / MILLI:.1f} ms."
     )
@@ -46,18 +51,27 @@ def explain(
     return tuple(sentences)
 
 
+def _share(value: float) -> str:
+    return "Fewer than 1%" if 0.0 < value < 0.01 else f"{value:.0%}"
+
+
 def _ratio(output: Rate, fresh: Rate, bounds: tuple[Bound, ...], point: OperatingPoint) -> str:
     decode = next(bound for bound in bounds if bound.step == "decode")
     intensity = (
         f"does {decode.flop_per_byte:.0f} FLOP per byte against a ridge of {decode.ridge_flop_per_byte:.0f}"
     )
+    bound = f"it is bound by {decode.resource}"
+    if decode.resource in _NOT_OF_THE_ROOFLINE:
+        # Then neither side of the ridge is the reason.
+        intensity = (
+            f"spends {decode.share_by_resource[decode.resource]:.0%} of its time on "
+            f"{_NOT_OF_THE_ROOFLINE[decode.resource]}"
+        )
+        bound = f"its memory reads take {decode.share_by_resource['memory']:.0%}"
     if fresh.per_million_tokens <= 0:
-        return f"Decode at batch {point.batch:.0f} {intensity}; it is bound by {decode.resource}."
+        return f"Decode at batch {point.batch:.0f} {intensity}; {bound}."
     ratio = output.per_million_tokens / fresh.per_million_tokens
-    return (
-        f"Output costs {ratio:.1f}x input because decode at batch {point.batch:.0f} {intensity}; "
-        f"it is bound by {decode.resource}."
-    )
+    return f"Output costs {ratio:.1f}x input because decode at batch {point.batch:.0f} {intensity}; {bound}."
 
 
 _LIMITS = {
@@ -73,4 +87,6 @@ _LIMITS = {
 
 
 def _limit(point: OperatingPoint) -> str:
-    return f"{_LIMITS[point.limited_by]} {point.concurrency:.4g} requests are in flight in each replica."
+    amount = f"{point.concurrency:.4g}"
+    verb = "request is" if amount == "1" else "requests are"
+    return f"{_LIMITS[point.limited_by]} {amount} {verb} in flight in each replica."

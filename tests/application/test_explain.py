@@ -62,3 +62,27 @@ def test_a_real_answer_is_explained_with_its_own_numbers() -> None:
     assert answer.explanation[0].startswith(f"Output costs {ratio:.1f}x input")
     assert f"batch {answer.operating_point.batch:.0f}" in answer.explanation[0]
     assert all(line.endswith(".") for line in answer.explanation)
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"), [("overhead", "kernel launches"), ("network", "communication")]
+)
+def test_a_step_bound_outside_the_roofline_is_not_explained_by_the_ridge(resource: str, words: str) -> None:
+    decode, mixed = make_answer().bounds
+    shares = {"compute": 0.1, "memory": 0.3, "network": 0.1, "overhead": 0.1, resource: 0.5}
+    first = _sentences(bounds=(replace(decode, resource=resource, share_by_resource=shares), mixed))[0]
+    assert "50% of its time" in first
+    assert words in first
+    assert "memory reads take 30%" in first
+    assert "ridge" not in first
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.25, "25% of"), (0.004, "Fewer than 1% of"), (0.0, "0% of")])
+def test_a_small_share_of_the_steps_is_not_told_as_none(share: float, words: str) -> None:
+    point = replace(make_answer().operating_point, prefill_step_share=share)
+    assert any(line.startswith(f"{words} the steps") for line in _sentences(operating_point=point))
+
+
+def test_one_request_is_not_told_in_the_plural() -> None:
+    point = replace(make_answer().operating_point, concurrency=1.0)
+    assert any("1 request is in flight" in line for line in _sentences(operating_point=point))
