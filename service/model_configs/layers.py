@@ -181,12 +181,26 @@ def _window_flag(reader: ConfigReader, layers: int) -> list[MixerKind]:
 
 def _every(period: int) -> Callable[[ConfigReader, int], list[MixerKind]]:
     def rule(reader: ConfigReader, layers: int) -> list[MixerKind]:
-        chosen = reader.optional_integer("sliding_pattern") or period
+        chosen = _period(reader) or period
         if not reader.has("sliding_window"):
             return ["full"] * layers
         return ["sliding" if (index + 1) % chosen else "full" for index in range(layers)]
 
     return rule
+
+
+def _period(reader: ConfigReader) -> int | None:
+    """Return the period of a windowed pattern, a number or letters (``LLLG``: every fourth full)."""
+    letters = reader.raw("sliding_pattern")
+    if not isinstance(letters, str):
+        return reader.optional_integer("sliding_pattern")
+    if not letters or letters.rstrip("G") != "L" * (len(letters) - 1):
+        raise unsupported(
+            reader.field("sliding_pattern"),
+            f"{letters!r:.60} is not one or more L before one G",
+            one_of=["an integer", "LLLG"],
+        )
+    return len(letters)
 
 
 def _pattern(reader: ConfigReader, layers: int) -> list[MixerKind]:
@@ -195,7 +209,7 @@ def _pattern(reader: ConfigReader, layers: int) -> list[MixerKind]:
     A window without any word on which layers have it is refused rather than guessed.
     """
     if reader.raw("sliding_pattern") is not None or reader.raw("global_attn_every_n_layers") is not None:
-        period = reader.optional_integer("sliding_pattern")
+        period = _period(reader)
         period = period or reader.optional_integer("global_attn_every_n_layers") or 1
         return ["sliding" if (index + 1) % period else "full" for index in range(layers)]
     if reader.states("use_sliding_window"):

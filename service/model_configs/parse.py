@@ -110,7 +110,7 @@ def parse_config(config: Mapping[str, object], name: str) -> ParsedConfig:
         mtp_groups=mtp,
     )
     reader.refuse_unread()
-    assumptions = ((_GENERIC_ASSUMPTION,) if family.generic else ()) + vocabulary_note
+    assumptions = (_generic_assumptions(reader) if family.generic else ()) + vocabulary_note
     if reader.taken_defaults:
         assumptions += (f"Left to the architecture's class by the file: {reader.taken_defaults}.",)
     return ParsedConfig(
@@ -119,6 +119,12 @@ def parse_config(config: Mapping[str, object], name: str) -> ParsedConfig:
         family="generic" if family.generic else family_name,
         assumptions=assumptions + family.assumptions,
     )
+
+
+def _generic_assumptions(reader: ConfigReader) -> tuple[str, ...]:
+    if reader.raw("tie_word_embeddings") is not None:
+        return (_GENERIC_ASSUMPTION,)
+    return _GENERIC_ASSUMPTION, "tie_word_embeddings is not stated: an output head of its own is counted."
 
 
 def _vocabulary(reader: ConfigReader, family: Family, path: str) -> tuple[int, tuple[str, ...]]:

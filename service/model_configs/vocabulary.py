@@ -63,7 +63,16 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
 """Our name of a field -> how configurations spell it; a name absent here is spelt as it is."""
 
 _NO_INTEGERS: Final = frozenset(
-    {"activation", "layer_types", "mtp_types", "qk_norm", "output_gate", "mamba_conv_bias", "state_format"}
+    [
+        "activation",
+        "layer_types",
+        "mtp_types",
+        "qk_norm",
+        "output_gate",
+        "mamba_conv_bias",
+        "sliding_pattern",
+        "state_format",
+    ]
 )
 INTEGER_FIELDS: Final = frozenset(
     spelling for name, spellings in SPELLINGS.items() if name not in _NO_INTEGERS for spelling in spellings

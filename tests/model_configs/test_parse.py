@@ -13,6 +13,7 @@ from service.engine.parts import Attention, Experts, GatedDeltaNet, LatentAttent
 from service.model_configs import parse_config
 
 _CONFIGS = Path(__file__).parent / "data" / "configs"
+_FAMILIES: dict[str, Any] = json.loads((_CONFIGS.parent / "families.json").read_text())
 _NAMES = sorted(path.stem for path in _CONFIGS.glob("*.json"))
 
 
@@ -136,6 +137,29 @@ def test_an_architecture_never_seen_is_read_by_its_list_of_layers() -> None:
     assert kinds == [GatedDeltaNet, Attention, Mamba2, Attention]
     assert parsed.family == "generic"
     assert parsed.assumptions
+
+
+def test_an_architecture_never_seen_says_whose_head_is_counted_where_it_is_silent() -> None:
+    silent = {key: value for key, value in _never_seen().items() if key != "tie_word_embeddings"}
+    assert any("tie_word_embeddings" in note for note in parse_config(silent, "x").assumptions)
+    stated = parse_config({**silent, "tie_word_embeddings": False}, "x").assumptions
+    assert not any("tie_word_embeddings" in note for note in stated)
+
+
+def test_a_windowed_pattern_in_letters_is_its_period() -> None:
+    # EXAONE 4.0 publishes "LLLG", which its configuration class documents as every fourth layer full.
+    config = _FAMILIES["EXAONE-4.0-32B"]
+    letters = {**config, "sliding_window_pattern": "LLLG"}
+    assert parse_config(letters, "x").spec == parse_config(config, "x").spec
+    listed = {**letters, "layer_types": ["sliding_attention"] * 3 + ["full_attention"]}
+    assert parse_config({**listed, "num_hidden_layers": 4}, "x").spec.layer_groups[0].count == 3
+
+
+@pytest.mark.parametrize("letters", ["", "L", "LGL", "LLXG"])
+def test_a_windowed_pattern_of_other_letters_is_refused_by_its_field(letters: str) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        parse_config({**_FAMILIES["EXAONE-4.0-32B"], "sliding_window_pattern": letters}, "x")
+    assert caught.value.field == "sliding_window_pattern"
 
 
 def test_an_architecture_never_seen_is_read_by_its_experts_section() -> None:
