@@ -109,6 +109,12 @@ def _rule(
         for name in ("gt", "ge", "lt", "le", "min_length", "max_length")
         if name in context
     }
+    if kind in ("too_short", "too_long") and "actual_length" in context:
+        least = kind == "too_short"
+        limit = context["min_length" if least else "max_length"]
+        word = "item" if limit == 1 else "items"
+        found = context["actual_length"] if context["actual_length"] is not None else "more"
+        return f"should have at {'least' if least else 'most'} {limit} {word}, not {found}", bounds
     return "", bounds
 
 

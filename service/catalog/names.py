@@ -47,7 +47,10 @@ class NameIndex:
         row_id = self._by_name.get(name.casefold())
         if row_id is None:
             shown = name if len(name) <= _LONGEST_COMPARED else f"{name[:_LONGEST_COMPARED]}..."
-            raise UnknownIdError(self._kind, shown, self.near(name))
+            near = self.near(name)
+            kind = self._kind
+            alone = f"There is no {kind} {shown!r}, nor one of a like name; the list of {kind}s has all."
+            raise UnknownIdError(self._kind, shown, near, message=None if near else alone)
         return row_id
 
     def near(self, name: str) -> list[str]:

@@ -63,9 +63,13 @@ def _layout(options: EstimateOptions) -> dict[str, Any]:
     layout = {name: getattr(options, name) for name in ("tp", "pp", "attention_dp", "moe_ep")}
     if options.gpus is None:
         return layout
+    if options.gpus < 1:
+        raise InvalidRequestError(
+            f"--gpus is {options.gpus}; it must be at least 1.", field="layout", code="layout-does-not-match"
+        )
     others = (options.pp or 1) * (options.attention_dp or 1)
     wanted = others * (options.tp or max(options.gpus // others, 1) if others > 0 else 1)
-    if options.gpus < 1 or wanted != options.gpus:
+    if wanted != options.gpus:
         raise InvalidRequestError(
             f"--gpus {options.gpus} is not tp x pp x attention_dp = "
             f"{options.tp or 'tp'} x {options.pp or 1} x {options.attention_dp or 1}.",

@@ -68,6 +68,8 @@ def _read(path: Path, field: str, read_constant: Callable[[str], Any]) -> dict[s
         )
     except OSError as error:
         raise _unreadable(path, field, error.strerror or "it cannot be opened") from error
+    except json.JSONDecodeError as error:
+        raise _unreadable(path, field, f"it is not JSON: {error}") from error
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, field, str(error)) from error
     if not isinstance(value, dict):

@@ -6,6 +6,7 @@ import sys
 # Before anything imports numpy. The arrays here are small: threads of BLAS wait for each other longer than
 # they work, and the service has workers and a pool of its own. Whoever sets the variable is left alone.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from typing import Annotated
 
 import typer
 
@@ -34,6 +35,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"pertoken {version('pertoken')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
 server.register(app)
 estimate.register(app)
 curve.register(app)

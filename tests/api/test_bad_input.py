@@ -209,6 +209,13 @@ def test_the_largest_body_is_read_and_one_byte_more_is_413(client: TestClient) -
     assert response.json()["type"] == "/problems/body-too-large"
 
 
+def test_a_list_of_the_wrong_length_is_told_its_length(client: TestClient) -> None:
+    none = _post(client, {**GOOD, "workload": {"classes": []}}).json()
+    assert none["detail"] == "workload.classes: should have at least 1 item, not 0."
+    many = _post(client, {**GOOD, "workload": {"classes": [ONE] * 257}}).json()
+    assert many["detail"] == "workload.classes: should have at most 256 items, not 257."
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_another_method_is_405_with_the_allowed_ones(client: TestClient, method: str) -> None:
     response = client.request(method, "/v1/estimates")

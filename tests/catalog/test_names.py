@@ -36,6 +36,11 @@ def test_a_tail_that_two_rows_share_names_neither() -> None:
     assert set(caught.value.near) == {"twin-a", "twin-b"}
 
 
+def test_an_unknown_name_like_no_other_says_where_all_are() -> None:
+    with pytest.raises(UnknownIdError, match=r"nor one of a like name; the list of models has all\."):
+        NAMES.resolve("zzz")
+
+
 def test_an_unknown_name_brings_near_matches_without_repeats() -> None:
     with pytest.raises(UnknownIdError, match=r"Near matches: llama-3\.1-70b") as caught:
         NAMES.resolve("llama-3-70b")

@@ -136,6 +136,7 @@ def test_a_length_does_not_fit_a_file_of_several_classes(tmp_path: Path) -> None
         ("", "Expecting value"),
         ("{", "Expecting property name"),
         ("[1]", "holds no object"),
+        ("# no JSON", "it is not JSON: Expecting value: line 1 column 1"),
         ('{"utilisation": NaN}', "NaN is not JSON"),
         ('{"model": "a", "model": "b"}', "'model' stands there twice"),
         ("[" * 100_000, "recursion"),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,11 @@ def test_help_names_every_command(run: RunCommand) -> None:
     assert outcome.code == 0
     for command in ("serve", "migrate", "seed", "estimate", "models", "accelerators", "prices"):
         assert f"\n  {command} " in outcome.out
+
+
+def test_the_version_is_that_of_the_distribution(run: RunCommand) -> None:
+    outcome = run("--version")
+    assert (outcome.code, outcome.out) == (0, f"pertoken {version('pertoken')}\n")
 
 
 def test_json_is_what_the_api_answers(run: RunCommand, asked: list[EstimateRequest]) -> None:
