@@ -158,7 +158,7 @@ class ArrivalRateBody(BaseModel):
     requests_per_second: Positive
     """Requests per second over all replicas."""
     replicas: AcceleratorCount | None = None
-    """Replicas that share the load; as few as carry it where left out."""
+    """Replicas that share the load; 1 where left out."""
 
 
 class CheapestBody(BaseModel):
