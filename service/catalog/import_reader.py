@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ PLACES: Final = 64
 """Sources that are read or wait for it."""
 WAITING_CHARACTERS: Final = 2**27
 """Of their contents together, which wait in memory."""
+PATIENCE_SECONDS: Final = 5.0
+"""For how long the end of a service waits for the source being read."""
 _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses after which an outcome is kept again where the database does not answer."""
 _OWN_MISTAKE: Final = "The service failed while it read the source; the mistake is its own and was logged."
@@ -51,7 +54,7 @@ class SourceReader:
         self._guard = threading.Lock()
         self._places = 0
         self._characters = 0
-        self._reading: set[int] = set()
+        self._reading: dict[int, threading.Thread] = {}
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="import-leases", daemon=True)
 
@@ -60,9 +63,12 @@ class SourceReader:
         self._keeper.start()
 
     def stop(self) -> None:
-        """End; what is not read by now is rejected."""
+        """End; what is not read a few seconds from now is rejected."""
         self._stopping.set()
         self._keeper.join(timeout=10)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for thread in list(self._reading.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))
         for import_id in list(self._reading):
             _tried(partial(self._store.reject, import_id, LOST))
 
@@ -141,24 +147,27 @@ class SourceReader:
 
     def begin(self, import_id: int, submission: ImportSubmission) -> None:
         """Read a source as soon as those before it are done; for a place that was kept."""
-        self._reading.add(import_id)
         # A daemon, so that the end of the service does not wait for a slow source.
-        threading.Thread(
+        thread = threading.Thread(
             target=self._carry_out, args=(import_id, submission), name=f"import-{import_id}", daemon=True
-        ).start()
+        )
+        self._reading[import_id] = thread
+        thread.start()
 
     def _carry_out(self, import_id: int, submission: ImportSubmission) -> None:
         done = False
         try:
             with self._turn:
-                if not self._stopping.is_set():
+                if self._stopping.is_set():
+                    _tried(partial(self._store.reject, import_id, LOST))
+                else:
                     self._read(import_id, submission)
                 done = True
         finally:
             # What was not foreseen goes on to the thread's hook, which logs it.
             if not done:
                 _tried(partial(self._store.reject, import_id, _OWN_MISTAKE))
-            self._reading.discard(import_id)
+            self._reading.pop(import_id, None)
             self._free(submission)
 
     def _read(self, import_id: int, submission: ImportSubmission) -> None:
