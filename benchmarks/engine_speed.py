@@ -22,6 +22,7 @@ from service.application.requests import (
     EstimateRequest,
     FormatsRequest,
     LayoutRequest,
+    OperatingPointRequest,
     UncertaintyRequest,
 )
 from service.application.uncertainty import uncertainty_of
@@ -35,6 +36,7 @@ from service.engine.workload import make_mix, reduce_mix
 
 ROUNDS, REPEATS = 7, 200
 INTERVAL_REPEATS = 20
+ARRIVALS = OperatingPointRequest(kind="arrival_rate", requests_per_second=0.5)
 BATCHES = 48
 LIMITS = Limits(max_ttft_seconds=5.0, max_tpot_seconds=0.05)
 
@@ -50,8 +52,10 @@ def rows() -> Iterator[Row]:
         solved = _best(partial(_solved, place), REPEATS)
         yield Row(f"engine, {model}: operating point solved", solved * 1e3, "ms", 1.0)
         for samples, target in ((256, 20.0), (4096, None)):
-            taken = _intervals(snapshot, (model, accelerator), samples)
-            yield Row(f"{model}: intervals by {samples} samples, CPU", taken * 1e3, "ms", target)
+            for kind, point in (("closed loop", None), ("arrivals", ARRIVALS)):
+                taken = _intervals(snapshot, (model, accelerator), (samples, point))
+                what = f"{model}: intervals, {samples} samples, {kind}, CPU"
+                yield Row(what, taken * 1e3, "ms", target)
     places = [_deployment(snapshot, "llama-3.1-70b", "h100-sxm", tp) for tp in (2, 4, 8)]
     prompts = np.linspace(500, 16_000, 20)
     points = len(places) * len(prompts) * BATCHES
@@ -103,10 +107,14 @@ def _solved(place: Deployment) -> None:
     attribute(Subject(place.table, load, moments, found.state))
 
 
-def _intervals(snapshot: CatalogSnapshot, names: tuple[str, str], samples: int) -> float:
+def _intervals(
+    snapshot: CatalogSnapshot, names: tuple[str, str], wanted: tuple[int, OperatingPointRequest | None]
+) -> float:
     """Return the CPU seconds that intervals add to an estimate."""
-    model, accelerator = names
-    plain = EstimateRequest(accelerator=accelerator, model=model, layout=LayoutRequest(tp=8))
+    (model, accelerator), (samples, point) = names, wanted
+    plain = EstimateRequest(
+        accelerator=accelerator, model=model, layout=LayoutRequest(tp=8), operating_point=point
+    )
     asked = replace(plain, uncertainty=UncertaintyRequest(samples=samples))
     estimator, now = Estimator(), datetime.now(UTC)
     split = split_of(estimator.solve(plain, snapshot, now), "shapley")[0]

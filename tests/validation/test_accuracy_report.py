@@ -1,11 +1,13 @@
 """The accuracy report's own arithmetic, on runs of known error."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.accuracy import sections
 from benchmarks.accuracy.comparison import read_theirs
@@ -15,6 +17,7 @@ from benchmarks.accuracy.text import Errors, macro, number, page, percent, table
 from benchmarks.accuracy.worst import worst
 from service.application.calibrate import LeftOut
 from service.engine.types import Layout
+from tests.architecture.source import REPOSITORY
 
 COUNT = 24
 
@@ -144,3 +147,17 @@ def test_pages_break_prose_and_keep_tables() -> None:
 def test_numbers_have_four_digits(value: float, text: str) -> None:
     assert number(value) == text
     assert percent(float("nan")) == "-"
+
+
+def test_the_page_reports_the_data_of_the_set_that_ships() -> None:
+    shipped = yaml.safe_load((REPOSITORY / "hardware_catalog" / "calibration" / "default.yaml").read_text())
+    report = (REPOSITORY / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    assert f"`{shipped['data_digest']}`" in report
+
+
+def test_the_page_shows_figures_that_exist() -> None:
+    report = (REPOSITORY / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]*\]\((accuracy/[^)]+\.svg)\)", report)
+    assert len(shown) == 6
+    for path in shown:
+        assert (REPOSITORY / "docs" / path).read_text(encoding="utf-8").startswith("<svg")
