@@ -7,7 +7,7 @@ used says why; it never stops the others.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Final, Literal
 
 from service.engine.types import Layout
@@ -17,6 +17,17 @@ SHORTEST_SHARE: Final = 0.8
 """InferenceX draws lengths uniformly on [0.8 L, L]."""
 REQUESTS_PER_SLOT: Final = 10
 """InferenceX sends ten requests for each one in flight."""
+MOST_TOKENS: Final = 1e8
+MOST_IN_FLIGHT: Final = 1e5
+"""A run is replayed request by request; nobody has measured near so many at once on one deployment."""
+MOST_ACCELERATORS: Final = 65_536
+_POOL_COLUMNS: Final = frozenset(
+    f"{kind}_{name}"
+    for kind in ("prefill", "decode")
+    for name in (
+        "batch_size", "num_workers", "tp_size", "pp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size",
+    )
+)  # fmt: skip
 
 Speculative = Literal["none", "mtp", "unknown"]
 Protocol = Literal["inferencex", "fixed"]
@@ -77,7 +88,7 @@ class MeasuredRow:
 
 def is_disaggregated(columns: Iterable[str]) -> bool:
     """Tell which of the two kinds of files a header belongs to."""
-    return any(name.startswith("prefill_") for name in columns)
+    return not _POOL_COLUMNS.isdisjoint(columns)
 
 
 def read_rows(lines: Iterable[Mapping[str, str]]) -> Iterator[MeasuredRow | RowError]:
@@ -102,8 +113,8 @@ def read_row(values: Mapping[str, str]) -> MeasuredRow:
     default_protocol = "inferencex" if pools else "fixed"
     protocol = _choice(cells, "protocol", ("inferencex", "fixed"), default_protocol)
     speculative = _choice(cells, "speculative", ("none", "mtp", "unknown"), "none")
-    prompt = _number(cells, "input_tokens", least=1.0)
-    output = _number(cells, "output_tokens", least=1.0)
+    prompt = _number(cells, "input_tokens", 1.0, MOST_TOKENS)
+    output = _number(cells, "output_tokens", 1.0, MOST_TOKENS)
     shrink = (1.0 + SHORTEST_SHARE) / 2.0 if protocol == "inferencex" else 1.0
     return MeasuredRow(
         values=values,
@@ -119,9 +130,9 @@ def read_row(values: Mapping[str, str]) -> MeasuredRow:
         protocol="inferencex" if protocol == "inferencex" else "fixed",
         input_tokens=prompt,
         output_tokens=output,
-        mean_input_tokens=_optional(cells, "mean_input_tokens", 1.0) or max(prompt * shrink, 1.0),
-        mean_output_tokens=_optional(cells, "mean_output_tokens", 1.0) or max(output * shrink, 1.0),
-        concurrency=_number(cells, "concurrency", least=1.0),
+        mean_input_tokens=_mean_length(cells, "mean_input_tokens", prompt * shrink),
+        mean_output_tokens=_mean_length(cells, "mean_output_tokens", output * shrink),
+        concurrency=_number(cells, "concurrency", 1.0, MOST_IN_FLIGHT),
         layout=None if pools else _layout(cells),
         prefill=_pool(cells, "prefill") if pools else None,
         decode=_pool(cells, "decode") if pools else None,
@@ -189,7 +200,7 @@ def _choice(cells: Mapping[str, str], name: str, accepted: Sequence[str], defaul
     return value
 
 
-def _number(cells: Mapping[str, str], name: str, least: float) -> float:
+def _number(cells: Mapping[str, str], name: str, least: float, most: float = inf) -> float:
     text = _text(cells, name)
     try:
         value = float(text)
@@ -197,15 +208,22 @@ def _number(cells: Mapping[str, str], name: str, least: float) -> float:
         raise RowError(f"{name} is {text!r}, which is no number.") from None
     if not isfinite(value) or value < least:
         raise RowError(f"{name} is {text}; it must be a number of at least {least:g}.")
+    if value > most:
+        raise RowError(f"{name} is {text}; it must be at most {most:g}.")
     return value
 
 
-def _optional(cells: Mapping[str, str], name: str, least: float) -> float | None:
-    return _number(cells, name, least) if cells.get(name) else None
+def _optional(cells: Mapping[str, str], name: str, least: float, most: float = inf) -> float | None:
+    return _number(cells, name, least, most) if cells.get(name) else None
+
+
+def _mean_length(cells: Mapping[str, str], name: str, otherwise: float) -> float:
+    stated = _optional(cells, name, 1.0, MOST_TOKENS)
+    return max(otherwise, 1.0) if stated is None else stated
 
 
 def _count(cells: Mapping[str, str], name: str) -> int | None:
-    value = _optional(cells, name, 1.0)
+    value = _optional(cells, name, 1.0, MOST_ACCELERATORS)
     if value is not None and value != int(value):
         raise RowError(f"{name} is {cells[name]}; it must be a whole number.")
     return None if value is None else int(value)
