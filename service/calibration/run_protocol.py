@@ -164,7 +164,9 @@ def first_token_parts(run: Run, curve: StepCurve) -> Array:
     """Return d TTFT / d ln of each of ``FRONT_END_FIGURES`` and of the decode steps, shape (6,).
 
     A run scaled in all its times is the same run slower, so these parts add up to the TTFT (Euler's
-    theorem on homogeneous functions). The lag's part is what it adds directly.
+    theorem on homogeneous functions). The lag's part is what it adds directly. Where a slower part makes a
+    run's first tokens faster (a prompt comes just before a look at the queue instead of just after it),
+    that part is nought and the others are scaled to the TTFT.
     """
     front = run.front_end
     base = replay(run, curve).ttft
@@ -173,7 +175,8 @@ def first_token_parts(run: Run, curve: StepCurve) -> Array:
         changed = replace(front, **{name: getattr(front, name) * (1.0 + _NUDGE)})
         parts.append((replay(replace(run, front_end=changed), curve).ttft - base) / _NUDGE)
     parts.append(base - sum(parts))
-    return np.maximum(np.array(parts, dtype=np.float64), np.zeros(len(parts)))
+    positive: Array = np.maximum(np.array(parts, dtype=np.float64), 0.0)
+    return positive * (base / max(float(positive.sum()), 1e-300))
 
 
 class _Replay:
