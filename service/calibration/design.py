@@ -7,7 +7,7 @@ bytes over bandwidth. No equation of the engine is written a second time; only t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from service.engine.replica import compile_replica
 from service.engine.spans import Array
 from service.engine.speculation import serve
 from service.engine.step import StepLoad, step_times
-from service.engine.tables import COLLECTIVES, HOST, ROOFLINE_OPERATORS
+from service.engine.tables import COLLECTIVES, EXPERTS, HOST, ROOFLINE_OPERATORS
 from service.engine.types import (
     Accelerator,
     Calibration,
@@ -30,6 +30,8 @@ from service.engine.types import (
 from service.engine.workload import IntArray, Moments
 
 _CLASSES: Final = ("gemm", "head", "experts", "attention_prefill", "attention_decode", "recurrent")
+_NOTHING: Final = 1e-300
+"""Seconds that stand for none where they divide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +68,36 @@ class RunFeatures:
     """Launches, shape (2,)."""
     eager_layers: Array
     """Launches outside CUDA graphs, shape (2,)."""
+    hosts: Array
+    """Times that the host prepares a step, shape (2,)."""
     sequences: Array
     """Sequences that the host handles, shape (2,)."""
+    uneven: Array
+    """1 where ranks hold different experts, so that a step waits for the fullest; else 0; shape (2,)."""
 
 
-def unit_calibration(half_rate_tokens: float = 0.0, latency: float = 0.0) -> Calibration:
-    """Return a calibration under which seconds are work over peaks; everything added is absent."""
-    return Calibration(
-        name="unit",
-        level="general",
-        operators={name: Efficiency(1.0, 1.0, half_rate_tokens) for name in _CLASSES},
-        launch_seconds_per_layer=0.0,
-        host_seconds_per_step=0.0,
-        host_seconds_per_sequence=0.0,
-        collective_latency_seconds=latency,
-        scale_up_efficiency=1.0,
-        scale_out_efficiency=1.0,
-        expert_imbalance=1.0,
-    )
-
-
-def launching_calibration() -> Calibration:
-    """Return the unit calibration with one second for each layer's launches and nothing else on the host."""
-    plain = unit_calibration()
-    return Calibration(
-        name=plain.name,
-        level=plain.level,
-        operators=plain.operators,
-        launch_seconds_per_layer=1.0,
-        host_seconds_per_step=0.0,
-        host_seconds_per_sequence=0.0,
-        collective_latency_seconds=0.0,
-        scale_up_efficiency=1.0,
-        scale_out_efficiency=1.0,
-        expert_imbalance=1.0,
-    )
+_UNIT: Final = Calibration(
+    name="unit",
+    level="general",
+    operators={name: Efficiency(1.0, 1.0) for name in _CLASSES},
+    launch_seconds_per_layer=0.0,
+    host_seconds_per_step=0.0,
+    host_seconds_per_sequence=0.0,
+    collective_latency_seconds=0.0,
+    scale_up_efficiency=1.0,
+    scale_out_efficiency=1.0,
+    expert_imbalance=1.0,
+)
+"""Seconds are work over peaks; everything added is absent. Each probe below adds what lands on an operator of
+its own."""
+_PLAIN: Final = replace(_UNIT, extra={"chunk_launch_seconds_per_layer": 1.0})
+_RAMPED: Final = replace(
+    _UNIT,
+    operators={name: Efficiency(1.0, 1.0, half_rate_tokens=1.0) for name in _CLASSES},
+    host_seconds_per_sequence=1.0,
+)
+_LATE: Final = replace(_UNIT, collective_latency_seconds=1.0, host_seconds_per_step=1.0)
+_LAUNCHED: Final = replace(_UNIT, launch_seconds_per_layer=1.0, expert_imbalance=2.0)
 
 
 def run_features(deployment: Deployment, moments: Moments, state: SteadyState) -> RunFeatures:
@@ -113,11 +110,12 @@ def run_features(deployment: Deployment, moments: Moments, state: SteadyState) -
 
 def step_features(deployment: Deployment, moments: Moments, loads: StepLoad, weight: Array) -> RunFeatures:
     """Return the features of two kinds of steps, weighted."""
-    plain = _seconds(deployment, moments, unit_calibration(), loads)
-    ramped = _seconds(deployment, moments, unit_calibration(half_rate_tokens=1.0), loads)
-    late = _seconds(deployment, moments, unit_calibration(latency=1.0), loads)
-    launched = _seconds(deployment, moments, launching_calibration(), loads)
+    plain = _seconds(deployment, moments, _PLAIN, loads)
+    ramped = _seconds(deployment, moments, _RAMPED, loads)
+    late = _seconds(deployment, moments, _LATE, loads)
+    launched = _seconds(deployment, moments, _LAUNCHED, loads)
     roof = slice(0, ROOFLINE_OPERATORS)
+    experts = np.maximum(plain[0][EXPERTS], _NOTHING)
     return RunFeatures(
         weight=weight,
         compute=plain[0][roof].T,
@@ -126,8 +124,10 @@ def step_features(deployment: Deployment, moments: Moments, loads: StepLoad, wei
         hops=(late[0] - plain[0])[COLLECTIVES],
         network=plain[0][COLLECTIVES],
         layers=launched[0][HOST],
-        eager_layers=launched[0][HOST] * np.minimum(loads.chunk, 1.0),
-        sequences=loads.decode,
+        eager_layers=plain[0][HOST],
+        hosts=late[0][HOST],
+        sequences=ramped[0][HOST],
+        uneven=np.log2(np.maximum(launched[0][EXPERTS], experts) / experts),
     )
 
 
@@ -167,7 +167,9 @@ class Design:
     network: Array
     layers: Array
     eager_layers: Array
+    hosts: Array
     sequences: Array
+    uneven: Array
 
     def rows(self, index: IntArray) -> "Design":
         """Return some of the runs."""
@@ -175,7 +177,8 @@ class Design:
 
 
 FIELDS: Final = (
-    "weight", "compute", "ramp", "memory", "hops", "network", "layers", "eager_layers", "sequences",
+    "weight", "compute", "ramp", "memory", "hops", "network", "layers", "eager_layers", "hosts",
+    "sequences", "uneven",
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def step_seconds(design: Design, figures: Array) -> Predicted:
     added = (
         ("latency", design.hops, 1.0), ("network", design.network, -1.0), ("launch", design.layers, 1.0),
         ("eager", design.eager_layers, 1.0),
-        ("host", np.ones_like(total), 1.0), ("sequence", design.sequences, 1.0),
+        ("host", design.hosts, 1.0), ("sequence", design.sequences, 1.0),
     )  # fmt: skip
     for name, amount, sign in added:
         place = _INDEX[name]
@@ -75,13 +75,13 @@ def step_seconds(design: Design, figures: Array) -> Predicted:
 def _add_roofline(design: Design, figures: Array, operator: int, sums: tuple[Array, Array]) -> None:
     total, slopes = sums
     compute_at, memory_at = _INDEX[_COMPUTE[operator]], _INDEX[_MEMORY[operator]]
-    imbalance = np.ones(figures.shape[0])
+    imbalance = np.ones_like(total)
     plain, ramp = design.compute[:, :, operator], np.zeros_like(total)
     if operator in _RAMP:
         ramp = design.ramp[:, :, operator] * figures[:, _INDEX[_RAMP[operator]], None]
     if operator == EXPERTS:
-        imbalance = figures[:, _INDEX["imbalance"]]
-    scale = (imbalance / figures[:, compute_at])[:, None]
+        imbalance = figures[:, _INDEX["imbalance"], None] ** design.uneven
+    scale = imbalance / figures[:, compute_at, None]
     compute = (plain + ramp) * scale
     memory = design.memory[:, :, operator] / figures[:, memory_at, None]
     bound = compute >= memory
@@ -91,7 +91,7 @@ def _add_roofline(design: Design, figures: Array, operator: int, sums: tuple[Arr
     if operator in _RAMP:
         slopes[:, :, _INDEX[_RAMP[operator]]] += np.where(bound, ramp * scale, 0.0)
     if operator == EXPERTS:
-        slopes[:, :, _INDEX["imbalance"]] += np.where(bound, compute, 0.0)
+        slopes[:, :, _INDEX["imbalance"]] += np.where(bound, compute, 0.0) * design.uneven
 
 
 @dataclass(frozen=True)
