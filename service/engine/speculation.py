@@ -8,7 +8,9 @@ before it were (Leviathan, Kalman and Matias, arXiv 2211.17192, equation 1),
 
 In the engine's counters a decoding sequence then stands for 1 + k tokens, k of them beside the one that
 is counted already, so the columns of tokens are added k times to that of sequences (V2). A draft of
-multi-token prediction runs one further layer and the head for each drafted token (V3).
+multi-token prediction runs one further layer and the head for each drafted token (V3): (1 + k) + k / L
+times the linear work of a token in L layers, and (1 + k) + k times the head's. Experts of the further
+layer are taken to see as many tokens as those of the others.
 """
 
 from dataclasses import replace
@@ -69,12 +71,17 @@ def speculate(load: Load, table: ReplicaTable, layers: int, speculation: Specula
     matrices = []
     for matrix in (coefficients.work, coefficients.seconds):
         grown = matrix.copy()
+        # What a decoding sequence's one token takes, and its share of the draft layer that follows it.
+        token = matrix[:, :, [RANK_TOKENS, DECODE]].sum(axis=2)
+        token[:, COLLECTIVES] += ranks * matrix[:, COLLECTIVES, GROUP_TOKENS]
         grown[:, :, DECODE] += drafts * (matrix[:, :, RANK_TOKENS] + matrix[:, :, SAMPLED])
         grown[:, COLLECTIVES, DECODE] += drafts * ranks * matrix[:, COLLECTIVES, GROUP_TOKENS]
         # Pairs multiply with the queries, reads of the cache do not.
         grown[0, ATTENTION_DECODE, DECODE] *= 1.0 + drafts
         for operator in (PROJECTIONS, FEED_FORWARD, ATTENTION_DECODE, COLLECTIVES, HOST):
-            grown[:, operator, [DECODE, STEP]] *= 1.0 + drafts / layers
+            grown[:, operator, DECODE] += drafts / layers * token[:, operator]
+            grown[:, operator, STEP] *= 1.0 + drafts / layers
+        grown[:, HEAD, DECODE] += drafts * matrix[:, HEAD, SAMPLED]
         grown[:, HEAD, STEP] *= 1.0 + drafts
         matrices.append(grown)
     experts = coefficients.experts
