@@ -23,7 +23,7 @@ from service.engine.errors import InfeasibleError
 from service.engine.operating_point import Replica, Solved, solve_concurrency
 from service.engine.replica import compile_replica
 from service.engine.speculation import DEFAULT_ACCEPTANCE, DEFAULT_DRAFT_TOKENS, serve
-from service.engine.step import StepLoad, step_times
+from service.engine.step import StepLoad, StepTimes, step_times
 from service.engine.tables import ReplicaTable
 from service.engine.types import PLAIN_DECODING, Calibration, EnginePolicy, Formats, Layout, Speculation
 from service.engine.units import TOKENS_PER_MILLION
@@ -169,12 +169,13 @@ def front_end_of(calibration: Calibration) -> FrontEnd:
 def speculation_of(case: Case) -> Speculation:
     """Return how a run speculated: rows marked ``mtp`` by the default, ``unknown`` ones not at all.
 
-    InferenceX drafts three tokens, one where attention is data-parallel.
+    InferenceX drafts three tokens, one where attention is data-parallel. In pools decode workers do.
     """
-    if case.row.speculative != "mtp":
+    row = case.row
+    if row.speculative != "mtp":
         return PLAIN_DECODING
-    ranks = case.row.layout.attention_dp if case.row.layout is not None else 1
-    return Speculation(1 if ranks > 1 else DEFAULT_DRAFT_TOKENS, DEFAULT_ACCEPTANCE)
+    layout = row.layout or (row.decode.layout if row.decode is not None else Layout())
+    return Speculation(1 if layout.attention_dp > 1 else DEFAULT_DRAFT_TOKENS, DEFAULT_ACCEPTANCE)
 
 
 def settings_of(case: Case) -> RunSettings:
@@ -199,13 +200,19 @@ def token_budget(policy: EnginePolicy, row: MeasuredRow) -> float:
 
 def bare_prefill_rate(replica: Replica) -> float:
     """Return prompt tokens per second of a replica that does nothing else."""
+    times, tokens = bare_prefill_step(replica)
+    return tokens / float(times.total[0])
+
+
+def bare_prefill_step(replica: Replica) -> tuple[StepTimes, float]:
+    """Return a step of a replica that does nothing but prefill, and the prompt tokens of all ranks in it."""
     load, layout = replica.load, replica.table.layout
     prompt = max(load.mean_uncached, 1.0)
     room = max(float(replica.policy.token_budget), 1.0)
-    chunk = prompt if replica.policy.token_budget_covers_prompt else min(max(prompt, room), room)
+    chunk = prompt if replica.policy.token_budget_covers_prompt else min(prompt, room)
     tokens = np.array([chunk])
     times = step_times(load.coefficients, StepLoad(np.zeros(1), tokens, tokens * layout.attention_dp))
-    return chunk * layout.attention_dp / float(times.total[0])
+    return times, chunk * layout.attention_dp
 
 
 def _layout(row: MeasuredRow) -> Layout:

@@ -8,18 +8,22 @@ from service.application.predict import (
     Prediction,
     Predictor,
     bare_prefill_rate,
+    bare_prefill_step,
     front_end_of,
+    speculation_of,
 )
 from service.calibration.measured import Pool
 from service.calibration.pool_protocol import PoolRun, replay_pools
 from service.calibration.run_protocol import FrontEnd
 from service.engine.attribution import Subject
 from service.engine.disaggregation import PoolRates, handed_over, match_pools
-from service.engine.energy import working_power
+from service.engine.energy import step_power, traits_of, working_power
 from service.engine.errors import InfeasibleError
-from service.engine.load import Load, make_load
+from service.engine.load import Load
 from service.engine.memory import plan_memory
 from service.engine.operating_point import Replica, solve_concurrency
+from service.engine.speculation import serve
+from service.engine.types import PLAIN_DECODING
 from service.engine.units import TOKENS_PER_MILLION
 from service.engine.workload import Moments, make_mix, reduce_mix
 
@@ -51,7 +55,9 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
 
     def solve(concurrency: float) -> tuple[float, float]:
         state = solve_concurrency(decode, max(concurrency, 1.0)).state
-        return float(state.requests_per_second[0]), float(state.tpot_seconds[0])
+        # A worker that has a request only now and then serves it as a lone one.
+        rate = float(state.requests_per_second[0]) * min(concurrency, 1.0)
+        return rate, float(state.tpot_seconds[0])
 
     matched = match_pools(
         PoolRates(
@@ -65,7 +71,10 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
         solve,
     )
     solved = solve_concurrency(decode, max(matched.decode_concurrency, 1.0))
-    subject = Subject(decode.table, decode.load, moments, solved.state)
+    decoding = working_power(
+        Subject(decode.table, decode.load, moments, solved.state), case.accelerator.spec, case.calibration
+    )
+    prefilling = _prefill_power(case, prefill, matched.requests_per_second / capacity)
     prefill_gpus = row.prefill.workers * row.prefill.layout.accelerators
     decode_gpus = row.decode.workers * row.decode.layout.accelerators
     return Prediction(
@@ -91,7 +100,7 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
         accelerator_seconds_per_million_output=(
             decode_gpus / matched.requests_per_second / whole[2] * TOKENS_PER_MILLION
         ),
-        power_watts=working_power(subject, case.accelerator.spec, case.calibration),
+        power_watts=(prefill_gpus * prefilling + decode_gpus * decoding) / (prefill_gpus + decode_gpus),
     )
 
 
@@ -100,10 +109,13 @@ def _replica(
 ) -> tuple[Replica, Moments]:
     """Return one worker of a pool under its part of the requests."""
     pool, lengths = asked
-    table = predictor.table(case, pool.layout, case.formats)
+    decodes = pool is case.row.decode
+    table = predictor.table(
+        case, pool.layout, case.formats, speculation_of(case) if decodes else PLAIN_DECODING
+    )
     moments = reduce_mix(make_mix([lengths], [0], [1.0]), table.spans, float("inf"))
-    load = make_load(table, moments)
-    if pool is case.row.decode:
+    load = serve(table, moments)
+    if decodes:
         load = handed_over(load)
     try:
         plan_memory(table, load, case.policy)
@@ -111,6 +123,13 @@ def _replica(
         # The run was measured, so it did fit: its operators gave the engine more of the memory.
         return Replica(table, load, replace(case.policy, memory_utilisation=MOST_MEMORY)), moments
     return Replica(table, load, case.policy), moments
+
+
+def _prefill_power(case: Case, replica: Replica, busy: float) -> float:
+    """Watts of one accelerator of the prefill pool, which waits for the rest of the time."""
+    spec = case.accelerator.spec
+    working = step_power(spec, traits_of(spec, case.calibration), bare_prefill_step(replica)[0])
+    return spec.idle_power_watts + busy * (float(working[0]) - spec.idle_power_watts)
 
 
 def _prompt_seconds(rate: float, tokens: float, pool: Pool) -> float:

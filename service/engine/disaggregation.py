@@ -39,10 +39,11 @@ class Matched:
 
     requests_per_second: float
     decode_concurrency: float
-    """Requests on one decode worker."""
+    """Requests on one decode worker, those that wait for a place in its batch included."""
     tpot_seconds: float
     ttft_seconds: float
     prefill_bound: bool
+    """The prefill pool can do less than the decode pool could with all requests on it."""
 
 
 def match_pools(pools: PoolRates, solve: Callable[[float], tuple[float, float]]) -> Matched:
@@ -53,35 +54,37 @@ def match_pools(pools: PoolRates, solve: Callable[[float], tuple[float, float]])
     pools
         Capacities and times.
     solve
-        Requests per second and TPOT of one decode worker with so many requests on it; TPOT rises with it.
+        Requests per second and TPOT of one decode worker with so many requests on it (also less than one,
+        on average); both rise with it, the rate up to what the worker can carry.
     """
     low, high = 0.0, pools.concurrency
     # Requests decoding rise with the share given to decode; the loop closes where all C are somewhere.
     for _ in range(ITERATIONS):
         middle = (low + high) / 2.0
-        if _in_flight(pools, middle, solve(middle / pools.decode_workers)) > pools.concurrency:
+        if _in_flight(pools, middle, solve(middle / pools.decode_workers)[0]) > pools.concurrency:
             high = middle
         else:
             low = middle
     decoding = max((low + high) / 2.0, 1e-6)
-    _, tpot = solve(decoding / pools.decode_workers)
-    rate = decoding / (pools.decode_steps * tpot)
-    waiting = max(pools.concurrency / rate - pools.decode_steps * tpot, pools.prefill_seconds)
+    each, tpot = solve(decoding / pools.decode_workers)
+    rate = each * pools.decode_workers
+    alone = solve(pools.concurrency / pools.decode_workers)[0] * pools.decode_workers
     return Matched(
         requests_per_second=rate,
         decode_concurrency=decoding / pools.decode_workers,
         tpot_seconds=tpot,
-        ttft_seconds=waiting + tpot,
-        prefill_bound=rate > 0.9 * pools.prefill_requests_per_second,
+        # Little's law over the loop: what is not decoding is before the first token.
+        ttft_seconds=pools.concurrency / rate - pools.decode_steps * tpot,
+        prefill_bound=pools.prefill_requests_per_second < alone,
     )
 
 
-def _in_flight(pools: PoolRates, decoding: float, worker: tuple[float, float]) -> float:
-    """Return the requests in the whole system when so many decode (D3).
+def _in_flight(pools: PoolRates, decoding: float, worker_rate: float) -> float:
+    """Return the requests in the whole system when so many are in the decode pool (D3).
 
     The prefill pool is a server at utilisation rho = X / capacity with the closed loop's others behind it.
     """
-    rate = decoding / (pools.decode_steps * worker[1])
+    rate = worker_rate * pools.decode_workers
     load = rate / pools.prefill_requests_per_second
     if load >= 1.0:
         return float("inf")
