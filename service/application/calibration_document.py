@@ -48,7 +48,10 @@ def calibration_document(
     pooled = (spread(architecture.tpot[plain]), spread(architecture.ttft[plain]))
     wide = (spread(family.tpot[plain]) * WIDER_SCOPE, spread(family.ttft[plain]) * WIDER_SCOPE)
     widest = (wide[0] / WIDER_SCOPE * WIDEST_SCOPE, wide[1] / WIDER_SCOPE * WIDEST_SCOPE)
+    vendors = sorted({case.accelerator.spec.vendor for case in fitted.cases})
     entries = [_entry(found, (None, None), widest, source)]
+    # All runs are of these vendors: what holds in general is what is known of them.
+    entries += [{"vendor": vendor} | _entry(found, (None, None), wide, source) for vendor in vendors]
     entries += [_entry(found, (None, engine), wide, source) for engine in found.engines]
     entries += [_entry(found, (known, None), wide, source) for known in found.families]
     entries += _published_entries(found, widest)

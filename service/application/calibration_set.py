@@ -1,8 +1,9 @@
 """The use case behind ``pertoken calibrate``: rows in, a set and its out-of-sample judgement out."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from service.application.calibration_document import calibration_document, data_
 from service.application.cases import Case, CaseBuilder
 from service.application.errors import ApplicationError, InvalidRequestError
 from service.application.measured_points import choose_points
+from service.application.predict import Predictor
 from service.calibration.measured import RowError, read_row
 from service.engine.errors import EngineError
 from service.engine.spans import Array
@@ -18,6 +20,7 @@ from service.engine.spans import Array
 SOURCE = "aiconfigurator-silicon"
 LEAST_ROWS = 20
 """Fewer runs say nothing that the priors do not."""
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,14 @@ def make_set(rows: Iterable[Mapping[str, str]], builder: CaseBuilder, request: S
     Raises
     ------
     InvalidRequestError
-        Fewer than ``LEAST_ROWS`` rows can be used.
+        Fewer than ``LEAST_ROWS`` rows can be used, or the catalog takes no set of such a name.
     """
+    if not _NAME.fullmatch(request.name):
+        raise InvalidRequestError(
+            f"The name of the set is {request.name!r}; names are of lower-case letters, digits, '.', '_' and "
+            "'-', begin with a letter or a digit and have at most 128 characters.",
+            field="name",
+        )
     given = list(rows)
     cases = usable_cases(given, builder, suspect=request.suspect)
     if len(cases) < LEAST_ROWS:
@@ -86,16 +95,18 @@ def make_set(rows: Iterable[Mapping[str, str]], builder: CaseBuilder, request: S
 
 
 def usable_cases(rows: Sequence[Mapping[str, str]], builder: CaseBuilder, *, suspect: bool) -> list[Case]:
-    """Return the cases of rows of one replica that can be read, have a TPOT and are not suspect."""
-    cases = []
+    """Return the cases of rows that can be read and solved, of one replica, with a TPOT and not suspect."""
+    cases, predictor = [], Predictor()
     for values in rows:
         try:
             row = read_row(values)
             if row.layout is None or row.tpot_seconds is None or (row.suspect and not suspect):
                 continue
-            cases.append(builder.build(row))
+            case = builder.build(row)
+            predictor.solve(case)
         except (RowError, ApplicationError, EngineError):
             continue
+        cases.append(case)
     return cases
 
 

@@ -12,22 +12,7 @@ from service.application.ports import CatalogSnapshot
 from service.calibration.measured import read_row
 from service.cli.measured_files import config_reader
 from service.settings import Settings
-from tests.builders.measured_rows import make_row
-
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 64,
-    "vocab_size": 128_256,
-    "max_position_embeddings": 131_072,
-    "tie_word_embeddings": True,
-    "torch_dtype": "bfloat16",
-}
+from tests.builders.measured_rows import CONFIG, make_row
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,21 @@ POOLS: Final = {
     "decode_num_workers": "1",
     "decode_tp_size": "2",
 }
+CONFIG: Final = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "vocab_size": 128_256,
+    "max_position_embeddings": 131_072,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+}
+"""A ``config.json`` as a folder of models has it."""
 
 
 def make_row(**cells: str) -> dict[str, str]:
