@@ -18,10 +18,11 @@ def calibrate(
     """Fit efficiencies to measured runs and print how the fit does on runs it has not seen."""
     from service.application.calibration_set import SetRequest, make_set
     from service.application.cases import CaseBuilder
-    from service.cli.calibration_file import write_set
+    from service.cli.calibration_file import check_writable, write_set
     from service.cli.catalog_access import current_snapshot
     from service.cli.measured_files import config_reader, read_csv
 
+    check_writable(out)
     rows = [row for path in data for row in read_csv(path)[1]]
     made = make_set(rows, CaseBuilder(current_snapshot(), config_reader(models)), SetRequest(name, suspect))
     write_set(out, made.document)

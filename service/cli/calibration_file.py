@@ -11,6 +11,19 @@ from service.application.errors import InvalidRequestError
 HEADER: Final = "# Fitted by `pertoken calibrate`; do not edit by hand. See docs/accuracy.md.\n"
 
 
+def check_writable(path: Path) -> None:
+    """Check before a long computation that its result has a place.
+
+    Raises
+    ------
+    InvalidRequestError
+        Where ``path`` lies in no folder, or is one.
+    """
+    if not path.parent.is_dir() or path.is_dir():
+        why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise InvalidRequestError(f"{path} cannot be written: {why}.", field="out", code="unwritable-file")
+
+
 def write_set(path: Path, document: Mapping[str, Any]) -> None:
     """Write a set: one line for each group of figures, keys in the document's order.
 

@@ -40,7 +40,7 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
-    """Write rows; cells that a spreadsheet would run as formulas are written as text.
+    """Write rows; cells and names of columns that a spreadsheet would run as formulas are written as text.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, st
     """
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows({name: _quoted(row.get(name, "")) for name in columns} for row in rows)
+            writer = csv.writer(file)
+            writer.writerow([_quoted(name) for name in columns])
+            writer.writerows([_quoted(row.get(name, "")) for name in columns] for row in rows)
     except OSError as error:
         raise _unusable(path, error.strerror or "it cannot be written") from error
 
@@ -85,7 +85,8 @@ def config_reader(directory: Path | None) -> Callable[[str], Mapping[str, Any] |
 
 
 def _quoted(cell: str) -> str:
-    if not cell.startswith(("=", "+", "-", "@")):
+    # OWASP, "CSV injection": these six begin a formula in some spreadsheet.
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return cell
     try:
         float(cell)
