@@ -276,13 +276,14 @@ class _Replay:
         until = self.running[0][0]
         seconds = self.curve.decode(len(self.running))
         poll = self.run.poll_steps
-        if len(self.running) < self.run.max_batch:
-            if self.queue:
-                until = min(until, (self.step // poll + 1) * poll)
-                if self._held_back():
-                    until = min(until, self.held_since + self.run.hold_steps)
-            elif self.coming:
+        if not self.queue:
+            # Also where no place is free: a prompt is held back from when it came.
+            if self.coming:
                 until = min(until, self.step + max(ceil((self.coming[0][0] - self.now) / seconds), 1))
+        elif len(self.running) < self.run.max_batch:
+            until = min(until, (self.step // poll + 1) * poll)
+            if self._held_back():
+                until = min(until, self.held_since + self.run.hold_steps)
         self.now += (until - self.step) * seconds
         self.step = until
 

@@ -12,17 +12,16 @@ from service.calibration.parameters import Effects, make_effects
 from service.calibration.run_protocol import FRONT_END
 from service.calibration.scopes import FittedSet, fitted_set
 from service.engine.batching import steady_state
-from service.engine.load import Load, make_load
+from service.engine.load import Load
 from service.engine.replica import compile_replica
 from service.engine.spans import Array
-from service.engine.speculation import Speculation, speculate
+from service.engine.speculation import serve
 from service.engine.step import StepLoad, step_times
-from service.engine.types import Calibration, Formats, Layout
+from service.engine.types import PLAIN_DECODING, Calibration, Formats, Layout, Speculation
 from service.engine.workload import Moments, make_mix, reduce_mix
 from tests.builders.known_models import FP8_FORMATS, H100
 from tests.builders.operating_points import FORMATS, POLICY, make_layer, make_work
 
-PLAIN = Speculation(0, 0.0)
 SCOPES = (("hopper", "vllm"), ("blackwell", "sglang"))
 STORED = (("bf16", "bf16"), ("fp8", "fp8"))
 RECURRENT = make_layer(
@@ -69,14 +68,17 @@ def _moments(deployment: Deployment, calibration: Calibration) -> Moments:
 
 def _engine_load(deployment: Deployment, calibration: Calibration, moments: Moments) -> Load:
     table = compile_replica(
-        deployment.work, deployment.accelerator, deployment.layout, deployment.formats, calibration
+        deployment.work,
+        deployment.accelerator,
+        deployment.layout,
+        deployment.formats,
+        calibration,
+        deployment.speculation,
     )
-    load = make_load(table, moments)
-    layers = sum(layer.count for layer in deployment.work.layers)
-    return speculate(load, table, layers, deployment.speculation)
+    return serve(table, moments)
 
 
-@pytest.mark.parametrize("speculation", [PLAIN, Speculation(3, 0.75)])
+@pytest.mark.parametrize("speculation", [PLAIN_DECODING, Speculation(3, 0.75)])
 @pytest.mark.parametrize(
     "layout",
     [Layout(), Layout(tp=4), Layout(tp=2, pp=2), Layout(attention_dp=8, moe_ep=8), Layout(2, 1, 4, 8)],
@@ -111,7 +113,7 @@ def test_features_under_figures_are_steps_under_the_calibration_of_those_figures
 def test_a_runs_features_are_weighted_to_its_time_per_output_token() -> None:
     _, values, found = _fitted()
     calibration = _head_as_fitted(found.calibration(*SCOPES[0]), FORMATS)
-    for layout, speculation in ((Layout(), PLAIN), (Layout(pp=2), Speculation(1, 0.5))):
+    for layout, speculation in ((Layout(), PLAIN_DECODING), (Layout(pp=2), Speculation(1, 0.5))):
         deployment = Deployment(MODELS["both"], H100, layout, FORMATS, speculation)
         moments = _moments(deployment, calibration)
         load = _engine_load(deployment, calibration, moments)
@@ -123,8 +125,8 @@ def test_a_runs_features_are_weighted_to_its_time_per_output_token() -> None:
         chosen = np.array([known[name] for name in figures.names])
         seconds = step_seconds(design, figures.figures(chosen)).seconds
         # A token takes a step of every stage, and shares it with the others accepted.
-        expected = float(state.tpot_seconds[0]) / speculation.tokens_per_step
-        assert seconds[0] == pytest.approx(expected, rel=1e-9)
+        turn = float(state.step_seconds[0]) * layout.pp
+        assert seconds[0] == pytest.approx(turn / speculation.tokens_per_step, rel=1e-9)
 
 
 def test_rows_of_a_design_are_those_runs_alone() -> None:
@@ -132,7 +134,7 @@ def test_rows_of_a_design_are_those_runs_alone() -> None:
     calibration = found.calibration(*SCOPES[0])
     runs = []
     for work in MODELS.values():
-        deployment = Deployment(work, H100, Layout(), FORMATS, PLAIN)
+        deployment = Deployment(work, H100, Layout(), FORMATS, PLAIN_DECODING)
         loads = StepLoad(np.array([8.0, 8.0]), np.array([0.0, 100.0]), np.array([8.0, 108.0]))
         runs.append(step_features(deployment, _moments(deployment, calibration), loads, np.array([0.5, 0.5])))
     picked = stack(runs).rows(np.array([2, 0]))

@@ -15,14 +15,12 @@ from service.calibration.scopes import fitted_set
 from service.engine.load import make_load
 from service.engine.replica import compile_replica
 from service.engine.spans import Array
-from service.engine.speculation import Speculation
 from service.engine.step import StepLoad, step_times
-from service.engine.types import Calibration, Layout, ModelWork
+from service.engine.types import PLAIN_DECODING, Calibration, Layout, ModelWork
 from service.engine.workload import make_mix, reduce_mix
 from tests.builders.known_models import H100
 from tests.builders.operating_points import FORMATS, make_layer, make_work
 
-PLAIN = Speculation(0, 0.0)
 SCOPE = ("hopper", "vllm")
 STATE = make_layer(
     streams=(), recurrent_flop_per_token=4_000_000, state_elements_per_sequence=3_000_000, mixer_kind="linear"
@@ -70,7 +68,7 @@ def _runs() -> Design:
     """Make runs of one kind of step each: decode-only ones and ones with a chunk."""
     runs = []
     for work, layout, loads in _cases():
-        deployment = Deployment(work, H100, layout, FORMATS, PLAIN)
+        deployment = Deployment(work, H100, layout, FORMATS, PLAIN_DECODING)
         table = compile_replica(work, H100, layout, FORMATS, _calibration(_true_effects(), _effects()))
         moments = reduce_mix(make_mix([(3000.0, 0.0, 400.0)], [0], [1.0]), table.spans, 8192.0)
         chunk = float(loads.chunk[1] > 0)
