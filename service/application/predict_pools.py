@@ -53,12 +53,6 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
     per_prompt = _prompt_seconds(rate, row.mean_input_tokens, row.prefill)
     transfer = _transfer_seconds(case, decode.load)
 
-    def solve(concurrency: float) -> tuple[float, float]:
-        state = solve_concurrency(decode, max(concurrency, 1.0)).state
-        # A worker that has a request only now and then serves it as a lone one.
-        rate = float(state.requests_per_second[0]) * min(concurrency, 1.0)
-        return rate, float(state.tpot_seconds[0])
-
     matched = match_pools(
         PoolRates(
             concurrency=row.concurrency,
@@ -68,12 +62,11 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
             transfer_seconds=transfer,
             decode_steps=max(row.mean_output_tokens - 1.0, 1e-9),
         ),
-        solve,
+        lambda concurrency: _worker_rate(decode, concurrency),
     )
     solved = solve_concurrency(decode, max(matched.decode_concurrency, 1.0))
-    decoding = working_power(
-        Subject(decode.table, decode.load, moments, solved.state), case.accelerator.spec, case.calibration
-    )
+    subject = Subject(decode.table, decode.load, moments, solved.state)
+    decoding = working_power(subject, case.accelerator.spec, case.calibration)
     prefilling = _prefill_power(case, prefill, matched.requests_per_second / capacity)
     prefill_gpus = row.prefill.workers * row.prefill.layout.accelerators
     decode_gpus = row.decode.workers * row.decode.layout.accelerators
@@ -123,6 +116,13 @@ def _replica(
         # The run was measured, so it did fit: its operators gave the engine more of the memory.
         return Replica(table, load, replace(case.policy, memory_utilisation=MOST_MEMORY)), moments
     return Replica(table, load, case.policy), moments
+
+
+def _worker_rate(decode: Replica, concurrency: float) -> tuple[float, float]:
+    """Return (requests per second, TPOT) of one decode worker with so many requests on it."""
+    state = solve_concurrency(decode, max(concurrency, 1.0)).state
+    # A worker that has a request only now and then serves it as a lone one.
+    return float(state.requests_per_second[0]) * min(concurrency, 1.0), float(state.tpot_seconds[0])
 
 
 def _prefill_power(case: Case, replica: Replica, busy: float) -> float:
