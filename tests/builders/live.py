@@ -35,6 +35,6 @@ def bearer(text: str) -> dict[str, str]:
 @contextmanager
 def running(url: str, **settings: Any) -> Iterator[TestClient]:
     """Run the service in this process."""
-    chosen = Settings(database_url=url, **{"poll_interval_seconds": 0.05, **settings})
+    chosen = Settings(database_url=url, **{"poll_interval_seconds": 0.2, **settings})
     with TestClient(bootstrap.create_service(chosen), raise_server_exceptions=False) as client:
         yield client
