@@ -113,7 +113,8 @@ class ProblemError(Exception):
         self.accepted: Mapping[str, object] = accepted or {}
         self.headers: dict[str, str] = dict(headers or {})
         if self.status == 503:
-            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+            wait = self.accepted.get("retry_after_seconds", RETRY_AFTER_SECONDS)
+            self.headers.setdefault("Retry-After", str(wait))
         if self.status == 401:
             self.headers.setdefault("WWW-Authenticate", 'Bearer realm="pertoken"')
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from service.api.problem_types import PROBLEM_TYPES
 from service.api.problems import ERROR_TABLE, ProblemError, problem_of
 from service.application import errors as application_errors
+from service.application.errors import UnavailableError
 from service.billing import errors as billing_errors
 from service.engine import errors as engine_errors
 
@@ -59,6 +60,11 @@ def test_every_code_that_the_use_cases_raise_has_a_page() -> None:
 
 def test_an_unavailable_service_says_when_to_come_back() -> None:
     assert "Retry-After" in ProblemError("overloaded", "full").headers
+
+
+def test_the_header_says_the_same_wait_as_the_body() -> None:
+    problem = problem_of(UnavailableError("The database is away.", accepted={"retry_after_seconds": 5}))
+    assert problem.headers["Retry-After"] == "5"
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEM_TYPES))
