@@ -75,7 +75,7 @@ def _field_error(error: Mapping[str, Any], model: type[BaseModel] | None) -> Fie
         code = "limit-exceeded"
     message, accepted = _rule(kind, path, context, owner)
     if not message:
-        message = _lowered(str(error["msg"]))
+        message = _lowered(str(error["msg"])).removesuffix(".")
     value = None if kind in ("missing", "union_tag_not_found") else error.get("input")
     if kind.startswith("union_tag"):
         path = f"{path}.kind"

@@ -238,4 +238,4 @@ def _integer_text(value: int) -> str:
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:60]
+    return (str(value) if isinstance(value, Decimal) else repr(value))[:60]

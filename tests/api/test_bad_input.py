@@ -209,6 +209,20 @@ def test_the_largest_body_is_read_and_one_byte_more_is_413(client: TestClient) -
     assert response.json()["type"] == "/problems/body-too-large"
 
 
+@pytest.mark.parametrize(
+    ("literal", "told"),
+    [
+        ('"2,5"', "price.amount: '2,5' is not a plain decimal."),
+        (
+            "2.1234567890123456",
+            "price.amount: 2.1234567890123456 has more than 15 significant digits; send a string.",
+        ),
+    ],
+)
+def test_an_amount_that_is_refused_is_shown_as_written(client: TestClient, literal: str, told: str) -> None:
+    assert _post_price(client, literal).json()["detail"] == told
+
+
 def test_a_list_of_the_wrong_length_is_told_its_length(client: TestClient) -> None:
     none = _post(client, {**GOOD, "workload": {"classes": []}}).json()
     assert none["detail"] == "workload.classes: should have at least 1 item, not 0."
