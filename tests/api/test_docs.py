@@ -1,5 +1,6 @@
 """The documentation page works without internet; every example works as it stands."""
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -91,6 +92,14 @@ def test_every_operation_tells_what_it_does(path: str, method: str, operation: d
     assert operation["description"]
     assert operation["tags"]
     assert re.fullmatch(r"[a-z_]+", operation["operationId"])
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=_IDS)
+def test_every_operation_shows_an_example(path: str, method: str, operation: dict[str, Any]) -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+    answered = schemas.get(answer.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+    assert "example" in json.dumps(operation) or "example" in answered
 
 
 def _example_path(path: str, operation: dict[str, Any]) -> str:

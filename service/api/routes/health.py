@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from service.api.deps import services_of
@@ -15,11 +15,25 @@ from service.application.errors import UnavailableError
 class Health(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
+
     status: Literal["ok"]
 
 
 class Readiness(BaseModel):
     """Whether requests can be answered, and from how old a catalog."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "status": "ready",
+                "catalog_revision": 2,
+                "catalog_digest": "033d63eb3ebaee4447d4c5bdd55e3130ea7eb6d7150bbf6b950a3392e0999975",
+                "catalog_age_seconds": 0.4,
+                "detail": "",
+            }
+        }
+    )
 
     status: Literal["ready", "degraded"]
     catalog_revision: int
@@ -38,6 +52,17 @@ class Resource(BaseModel):
 
 class Index(BaseModel):
     """What this version of the API offers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "api_version": "v1",
+                "build": "0.1.0",
+                "catalog_revision": 2,
+                "resources": [{"path": "/v1/estimates", "methods": ["POST"], "summary": "Cost per token"}],
+            }
+        }
+    )
 
     api_version: str
     build: str

@@ -46,7 +46,7 @@ class AuditQuery(BaseModel):
 
     after: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 0
     """Only entries after this number."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1000, examples=[100])] = 100
     """Most entries of the page, 1 to 1000."""
 
 
@@ -87,6 +87,20 @@ async def list_audit_events(request: Request, query: Annotated[AuditQuery, Query
     return _json(AuditPageView(tuple(view_event(event) for event in events), more))
 
 
+_KEYS = {
+    "data": [
+        {
+            "id": "3f9c1e7a5b2d",
+            "label": "billing",
+            "scopes": ["read", "price"],
+            "created_at": "2026-11-20T09:00:00Z",
+            "expires_at": "2027-11-20T00:00:00Z",
+            "revoked_at": None,
+        }
+    ]
+}
+
+
 def add_routes(app: FastAPI) -> None:
     """Add the routes of keys and of the audit log."""
     common: dict[str, Any] = {"tags": ["keys"]}
@@ -95,7 +109,7 @@ def add_routes(app: FastAPI) -> None:
         summary="API keys",
         operation_id="list_keys",
         response_model=model_of(KeysView),
-        responses=problems(500, 503),
+        responses={200: {"content": {"application/json": {"example": _KEYS}}}, **problems(500, 503)},
         **common,
     )(list_keys)
     app.post(

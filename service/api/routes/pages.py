@@ -18,6 +18,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_TEXT_EXAMPLE = "400 unreadable-json: The body is not JSON\n"
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -136,7 +137,10 @@ def add_routes(app: FastAPI) -> None:
     app.get("/favicon.svg", include_in_schema=False)(favicon)
     app.get("/favicon.ico", include_in_schema=False)(favicon)
     text: dict[int | str, dict[str, Any]] = {
-        200: {"description": "A page, as HTML or text.", "content": {"text/html": {}, "text/plain": {}}}
+        200: {
+            "description": "A page, as HTML or text.",
+            "content": {"text/html": {}, "text/plain": {"example": _TEXT_EXAMPLE}},
+        }
     }
     app.get(
         "/problems",

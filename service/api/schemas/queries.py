@@ -8,7 +8,7 @@ from service.api.schemas.fields import KnownAt, Moment, Name
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-Limit = Annotated[int, Field(ge=1, le=1000)]
+Limit = Annotated[int, Field(ge=1, le=1000, examples=[100])]
 CursorText = Annotated[str, Field(min_length=1, max_length=400)]
 
 
