@@ -66,8 +66,9 @@ def predict_pools(case: Case, predictor: Predictor) -> Prediction:
     )
     solved = solve_concurrency(decode, max(matched.decode_concurrency, 1.0))
     subject = Subject(decode.table, decode.load, moments, solved.state)
-    decoding = working_power(subject, case.accelerator.spec, case.calibration)
-    prefilling = _prefill_power(case, prefill, matched.requests_per_second / capacity)
+    spec, served = case.accelerator.spec, matched.decode_concurrency
+    decoding = _power(case, working_power(subject, spec, case.calibration), served)
+    prefilling = _power(case, _prefill_power(case, prefill), matched.requests_per_second / capacity)
     prefill_gpus = row.prefill.workers * row.prefill.layout.accelerators
     decode_gpus = row.decode.workers * row.decode.layout.accelerators
     return Prediction(
@@ -125,11 +126,16 @@ def _worker_rate(decode: Replica, concurrency: float) -> tuple[float, float]:
     return float(state.requests_per_second[0]) * min(concurrency, 1.0), float(state.tpot_seconds[0])
 
 
-def _prefill_power(case: Case, replica: Replica, busy: float) -> float:
-    """Watts of one accelerator of the prefill pool, which waits for the rest of the time."""
+def _prefill_power(case: Case, replica: Replica) -> float:
+    """Watts of one accelerator of a prefill worker at work."""
     spec = case.accelerator.spec
-    working = step_power(spec, traits_of(spec, case.calibration), bare_prefill_step(replica)[0])
-    return spec.idle_power_watts + busy * (float(working[0]) - spec.idle_power_watts)
+    return float(step_power(spec, traits_of(spec, case.calibration), bare_prefill_step(replica)[0])[0])
+
+
+def _power(case: Case, working_watts: float, busy: float) -> float:
+    """Mean watts of one accelerator of a pool that works for a share of the time (or all of it) and waits."""
+    idle = case.accelerator.spec.idle_power_watts
+    return idle + min(busy, 1.0) * (working_watts - idle)
 
 
 def _prompt_seconds(rate: float, tokens: float, pool: Pool) -> float:

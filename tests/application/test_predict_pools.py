@@ -91,6 +91,11 @@ def test_power_is_the_mean_of_a_pool_that_decodes_and_one_that_waits() -> None:
     assert idle_prefill.power_watts < spec.idle_power_watts + 0.1 * (
         spec.max_power_watts - spec.idle_power_watts
     )
+    idle_decode = _predict(concurrency="1", decode_num_workers="64")
+    # A lone request is at one of 64 workers at a time.
+    assert idle_decode.power_watts < spec.idle_power_watts + 0.1 * (
+        spec.max_power_watts - spec.idle_power_watts
+    )
     busy = _predict(concurrency="2000", output_tokens="50", decode_num_workers="8")
     assert busy.power_watts > idle_prefill.power_watts
 
