@@ -30,8 +30,8 @@ def explain(
             else " (the limit for a first cached token; this mix has none)"
         )
         sentences.append(
-            f"A cached input token costs {share:.1%} of a fresh one{seen}: its keys are read by the tokens "
-            "after it, but nothing is computed for it."
+            f"A cached input token costs {share:.1%} of a fresh one{seen}: it passes no layer again; what "
+            "remains is that the tokens after it attend to it."
         )
     sentences.append(
         f"{_share(point.prefill_step_share)} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "

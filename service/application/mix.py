@@ -55,9 +55,12 @@ def mix_of(workload: Sequence[WorkloadClass], work: ModelWork) -> tuple[Mix, tup
             accepted={"maximum_context_tokens": work.max_context_tokens},
         )
     names = tuple(one.name for one in workload)
-    if len(set(names)) != len(names):
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
         raise InvalidRequestError(
-            "Class names must differ.", field="workload.classes", code="duplicate-class"
+            f"{names.count(repeated)} classes are called {repeated!r}; names must differ.",
+            field="workload.classes",
+            code="duplicate-class",
         )
     return make_mix(rows, index, weights), names
 

@@ -119,9 +119,11 @@ def family_name_of(config: Mapping[str, object], values: Mapping[str, object]) -
     if config.get("is_encoder_decoder") is True:
         raise unsupported("is_encoder_decoder", "only decoders are covered", one_of=[False])
     if not any(values.get(name) for name in _NAMED_PARTS):
+        stated = config.get("model_type")
         raise unsupported(
             "model_type",
-            f"{config.get('model_type')!r:.60} is not known, and no field names the parts of its layers",
+            f"{'is missing' if stated is None else f'{stated!r:.60} is not known'}, "
+            "and no field names the parts of its layers",
             one_of=sorted(FAMILIES),
             or_any_of=list(_NAMED_PARTS),
         )

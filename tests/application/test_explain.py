@@ -24,7 +24,10 @@ def test_the_first_sentence_says_why_output_costs_more() -> None:
 
 
 def test_a_cached_token_is_compared_with_a_fresh_one() -> None:
-    assert _sentences()[1].startswith("A cached input token costs 25.0% of a fresh one")
+    assert _sentences()[1] == (
+        "A cached input token costs 25.0% of a fresh one: it passes no layer again; what remains is that the "
+        "tokens after it attend to it."
+    )
     rates = make_answer().rates
     none = (rates[0], replace(rates[1], tokens_per_request=0.0), rates[2])
     assert "this mix has none" in _sentences(rates=none)[1]

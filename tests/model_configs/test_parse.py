@@ -139,6 +139,15 @@ def test_an_architecture_never_seen_is_read_by_its_list_of_layers() -> None:
     assert parsed.assumptions
 
 
+@pytest.mark.parametrize(
+    ("config", "told"), [({}, "is missing"), ({"model_type": "zork"}, "'zork' is not known")]
+)
+def test_an_unknown_architecture_is_refused_by_its_field(config: dict[str, Any], told: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"model_type: {told}, and no field names") as caught:
+        parse_config(config, "x")
+    assert caught.value.field == "model_type"
+
+
 def test_an_architecture_never_seen_says_whose_head_is_counted_where_it_is_silent() -> None:
     silent = {key: value for key, value in _never_seen().items() if key != "tie_word_embeddings"}
     assert any("tie_word_embeddings" in note for note in parse_config(silent, "x").assumptions)
