@@ -91,7 +91,12 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
     accelerator = snapshot.accelerator(request.accelerator)
     serving, policy, serving_defaults = _serving(snapshot, request.serving or ServingRequest())
     chosen = choose_formats(
-        snapshot, request.formats or FormatsRequest(), subject.native_formats, accelerator.spec, policy
+        snapshot,
+        request.formats or FormatsRequest(),
+        subject.native_formats,
+        accelerator.spec,
+        policy,
+        has_experts=any(layer.experts for layer in subject.work.layers),
     )
     layout, layout_defaults = _layout(
         request.layout or LayoutRequest(), subject.work, (accelerator.spec, chosen.formats, policy)

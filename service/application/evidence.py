@@ -16,7 +16,7 @@ from service.application.evidence_answers import Evidence, NearPoint
 from service.application.kept import Kept
 from service.application.measured_points import FAR, fixed_distance
 from service.application.ports import CatalogSnapshot, MeasuredPoint
-from service.application.spreads import tpot_spread
+from service.application.spreads import factor_90, tpot_spread
 from service.engine.spans import Array
 from service.engine.units import MILLI
 
@@ -122,8 +122,8 @@ def warnings_of(evidence: Evidence, deployment: Deployment) -> tuple[str, ...]:
     elif evidence.level != "fitted":
         said.append(
             f"No run of {engine} on {spec.family} was measured: efficiencies come from "
-            f"{_FALLBACKS.get(evidence.level, evidence.level)}, with a spread of "
-            f"{tpot_spread(deployment.calibration):.2g} in ln TPOT."
+            f"{_FALLBACKS.get(evidence.level, evidence.level)}; in 8 of 10 cases the time of an output token "
+            f"lies within x{factor_90(tpot_spread(deployment.calibration)):.2f}."
         )
     if evidence.nearest and evidence.extrapolates:
         said.append(

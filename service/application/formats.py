@@ -52,8 +52,10 @@ def choose_formats(
     native: Mapping[str, str],
     accelerator: Accelerator,
     policy: EnginePolicy,
+    *,
+    has_experts: bool = True,
 ) -> ChosenFormats:
-    """Return the formats in force.
+    """Return the formats in force; a model without experts is not warned of theirs.
 
     Raises
     ------
@@ -81,7 +83,8 @@ def choose_formats(
         ("weights", weights, activations),
         ("experts", experts, expert_operand),
     ):
-        if operand_format.bytes_per_element > stored.bytes_per_element:
+        present = name == "weights" or has_experts
+        if present and operand_format.bytes_per_element > stored.bytes_per_element:
             warnings.append(
                 f"{name} are read as {stored.name} and multiplied as {operand_format.name} on "
                 f"{accelerator.name}: the smaller format saves memory, not arithmetic."

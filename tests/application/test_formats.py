@@ -9,7 +9,7 @@ from service.application.formats import ChosenFormats, choose_formats
 from service.application.requests import FormatsRequest
 from service.engine.errors import UnsupportedError
 from service.engine.types import Accelerator, EnginePolicy
-from tests.builders.estimates import POLICIES, SNAPSHOT
+from tests.builders.estimates import POLICIES, SNAPSHOT, make_estimate
 from tests.builders.known_models import H100
 
 AMPERE = replace(H100, name="a100", peak_flop_per_second={"bf16": 312e12, "int8": 624e12})
@@ -75,6 +75,13 @@ def test_storing_small_and_multiplying_wide_can_be_asked_for() -> None:
     assert _names(chosen) == ("fp8", "fp8", "bf16", "bf16")
     assert len(chosen.warnings) == 2
     assert "saves memory, not arithmetic" in chosen.warnings[0]
+
+
+def test_a_model_without_experts_is_not_warned_of_theirs() -> None:
+    asked = FormatsRequest(weights="fp8", experts="fp8", activations="bf16")
+    for model, parts in (("llama-3.1-8b", ["weights"]), ("qwen3.5-35b-a3b", ["weights", "experts"])):
+        said = make_estimate(model=model, formats=asked).warnings
+        assert [text.split()[0] for text in said if "saves memory" in text] == parts
 
 
 def test_the_cache_follows_the_engine_and_can_be_overridden() -> None:
