@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -12,6 +12,10 @@ from service.application.errors import UnavailableError
 from service.application.write_ports.keys import ApiKeyRecord, AuditEntry, AuditEvent, Scope
 from service.catalog import tables
 from service.catalog.database import reading, writing
+
+
+_LARGEST_NUMBER: Final = 2**31 - 1
+"""Of a row; PostgreSQL refuses to compare with a larger one."""
 
 
 @contextmanager
@@ -119,6 +123,8 @@ class DatabaseKeyStore:
 
     def events(self, after: int, limit: int) -> Sequence[AuditEvent]:
         """Return audit entries after a number, in order."""
+        if after > _LARGEST_NUMBER:
+            return []
         event = tables.audit_event
         query = select(event).where(event.c.id > after).order_by(event.c.id).limit(limit)
         with answering(), reading(self._engine) as connection:

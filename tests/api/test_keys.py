@@ -177,6 +177,14 @@ def test_the_audit_log_tells_who_made_and_who_ended_a_key(live: TestClient, admi
     assert rest["next_after"] is None
 
 
+@pytest.mark.parametrize("after", [2**31 - 1, 2**31, 2**53 - 1])
+def test_nothing_comes_after_the_last_line_of_the_audit_log(
+    live: TestClient, admin: dict[str, str], after: int
+) -> None:
+    answer = live.get("/v1/audit-events", params={"after": after}, headers=admin)
+    assert (answer.status_code, answer.json()) == (200, {"data": [], "next_after": None})
+
+
 def test_logs_show_the_id_of_a_key_only(
     url: str, admin: dict[str, str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
