@@ -13,7 +13,6 @@ from service.application.write_ports.keys import ApiKeyRecord, AuditEntry, Audit
 from service.catalog import tables
 from service.catalog.database import reading, writing
 
-
 _LARGEST_NUMBER: Final = 2**31 - 1
 """Of a row; PostgreSQL refuses to compare with a larger one."""
 
