@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.engine.batching import (
@@ -103,7 +103,24 @@ LAYOUTS = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("layout", [Layout(tp=2, pp=4), Layout(attention_dp=8, moe_ep=8), Layout(2, 2, 4, 8)])
+@pytest.mark.parametrize("prompt", [17, 100, 3000])
+def test_prompts_without_decoding_fill_every_step_of_every_stage_and_rank(
+    prompt: int, layout: Layout
+) -> None:
+    """With many prompts in flight each rank takes a full chunk a step: room / U prompts in the step's time."""
+    table = compile_replica(make_work(make_layer(experts=64)), H100, layout, FORMATS, CALIBRATION)
+    load = _load(table, (prompt, 0, 1))
+    state = _state(table, load, [prefill_limit(table, load, POLICY)])
+    room = float(token_room(load, POLICY, np.ones(1))[0])
+    most = layout.attention_dp * room / prompt / float(state.mixed.total[0])
+    assert float(state.requests_per_second[0]) == pytest.approx(most, rel=1e-3)
+
+
 @given(MIXES, LAYOUTS, st.booleans(), st.sampled_from(["closed", "open"]))
+@example([(17, 0.0, 1)], Layout(tp=2, pp=4), True, "closed")
+@example([(100, 0.0, 1)], Layout(2, 2, 4, 8), False, "closed")
+@example([(8000, 0.0, 1)], Layout(attention_dp=8, moe_ep=8), False, "closed")
 @settings(max_examples=60, deadline=None)
 def test_every_steady_state_obeys_its_identities(
     rows: list[tuple[int, float, int]], layout: Layout, covers: bool, population: str
@@ -128,7 +145,10 @@ def test_every_steady_state_obeys_its_identities(
     assert ((state.chunk_share >= 0) & (state.chunk_share <= 1)).all()
     room = token_room(load, policy, np.maximum(axis / (layout.attention_dp * layout.pp), 1))
     assert (state.chunk_tokens <= room + 1e-9).all()
-    assert (np.diff(state.concurrency) >= -1e-9 * state.concurrency[1:]).all()
+    # Where nothing decodes, b says nothing of how many prompts share the ranks' experts (B2): with several
+    # ranks requests in flight may then dip by a ten-thousandth where a lone prompt gets company.
+    dip = 1e-4 if load.mean_steps == 0 and layout.attention_dp > 1 else 1e-9
+    assert (np.diff(state.concurrency) >= -dip * state.concurrency[1:]).all()
 
 
 @pytest.mark.parametrize("tokens", [(3000.0, 0.0, 400.0), (8000.0, 0.0, 30.0), (100.0, 0.0, 4000.0)])
