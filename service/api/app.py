@@ -11,6 +11,7 @@ from service.api import openapi_document
 from service.api.access import AccessCheck
 from service.api.deps import ServicesFactory
 from service.api.handlers import install_handlers
+from service.api.head import HeadAsGet
 from service.api.routes import (
     catalog,
     economics,
@@ -57,6 +58,7 @@ def create_app(open_services: ServicesFactory | None = None) -> FastAPI:
     )
     install_handlers(app)
     app.add_middleware(AccessCheck)
+    app.add_middleware(HeadAsGet)
     openapi_document.install(app)
     for room in (keys, estimates, economics, usage, catalog, prices, writes, imports, fx, health, pages):
         room.add_routes(app)

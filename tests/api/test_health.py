@@ -1,5 +1,6 @@
 """Liveness, readiness, index."""
 
+import pytest
 from fastapi.testclient import TestClient
 
 from tests.builders.catalog import FakeCatalog
@@ -42,3 +43,17 @@ def test_the_root_leads_to_the_documentation(client: TestClient) -> None:
     response = client.get("/", follow_redirects=True)
     assert response.url.path == "/docs"
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models", "/docs", "/v1/models/nonesuch"])
+def test_head_is_get_without_its_body(client: TestClient, path: str) -> None:
+    full, bare = client.get(path), client.head(path)
+    assert bare.status_code == full.status_code
+    assert bare.content == b""
+    for name in ("content-type", "etag"):
+        assert bare.headers.get(name) == full.headers.get(name)
+
+
+def test_head_on_a_computation_is_405(client: TestClient) -> None:
+    response = client.head("/v1/estimates")
+    assert (response.status_code, response.headers["allow"], response.content) == (405, "POST", b"")
