@@ -108,7 +108,7 @@ LAYOUTS = st.sampled_from(
 def test_prompts_without_decoding_fill_every_step_of_every_stage_and_rank(
     prompt: int, layout: Layout
 ) -> None:
-    """With many prompts in flight each rank takes a full chunk a step: room / U prompts in the step's time."""
+    """With many prompts in flight each rank takes a full chunk a step: room / U prompts in its time."""
     table = compile_replica(make_work(make_layer(experts=64)), H100, layout, FORMATS, CALIBRATION)
     load = _load(table, (prompt, 0, 1))
     state = _state(table, load, [prefill_limit(table, load, POLICY)])
