@@ -100,6 +100,13 @@ def test_power_is_the_mean_of_a_pool_that_decodes_and_one_that_waits() -> None:
     assert busy.power_watts > idle_prefill.power_watts
 
 
+def test_further_prefill_workers_add_their_idle_power_alone() -> None:
+    few, many = (_predict(concurrency="4", prefill_num_workers=workers) for workers in ("2", "64"))
+    idle = SNAPSHOT.accelerator("h100_sxm").spec.idle_power_watts
+    added = many.power_watts * (64 + 2) - few.power_watts * (2 + 2)
+    assert added == pytest.approx(62 * idle, rel=0.01)
+
+
 def test_a_row_of_one_replica_has_no_pools() -> None:
     with pytest.raises(ValueError, match="one replica"):
         predict_pools(CaseBuilder(SNAPSHOT).build(read_row(make_row())), Predictor())

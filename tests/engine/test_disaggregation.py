@@ -122,3 +122,11 @@ def test_a_lone_request_waits_for_nobody() -> None:
     matched = match_pools(replace(ROOMY, concurrency=1.0), _Worker())
     assert matched.ttft_seconds == pytest.approx(0.25, rel=1e-3)
     assert matched.requests_per_second == pytest.approx(1 / 1.25, rel=1e-3)
+
+
+def test_a_prompt_waits_for_the_others_as_pollaczek_and_khinchine_say() -> None:
+    matched = match_pools(replace(ROOMY, prefill_requests_per_second=90.0), _Worker())
+    # Equal services of 1 / 90 s at utilisation rho: W = rho / (2 (1 - rho)) of one.
+    rho = matched.requests_per_second / 90.0
+    assert 0.4 < rho < 0.7
+    assert matched.ttft_seconds == pytest.approx(0.25 + rho / (1 - rho) / 2 / 90, rel=1e-6)
