@@ -11,6 +11,7 @@ from service.application.ports import AcceleratorRecord, CatalogSnapshot
 from service.application.requests import FormatsRequest
 from service.calibration.measured import MeasuredRow
 from service.engine.architecture import derive_work
+from service.engine.errors import UnsupportedError
 from service.engine.types import Calibration, EnginePolicy, Formats, ModelWork
 from service.model_configs import parse_config
 
@@ -23,6 +24,11 @@ _RECIPE_NAMES: Final[Mapping[str, str]] = {
 """Other names of precision recipes."""
 _KEPT_FOUR_BIT: Final = frozenset({"mxfp4"})
 """Published 4-bit formats that every recipe serves as they are (gpt-oss)."""
+_EXPANDED: Final[Mapping[str, str]] = {
+    f"served as {name}": name for name in ("fp8", "fp8_block", "nvfp4", "mxfp4", "int8")
+}
+"""Weights that engines store narrow and multiply wide where the accelerator lacks their arithmetic (vLLM's
+and SGLang's Marlin kernels)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class CaseBuilder:
         Raises
         ------
         ApplicationError, EngineError
-            An unknown name, a format the accelerator lacks, a configuration that cannot be read.
+            An unknown name, a configuration that cannot be read.
         """
         model_id, work, native = self._model(row.model)
         accelerator = self.snapshot.accelerator(row.accelerator)
@@ -132,7 +138,11 @@ class CaseBuilder:
         if kept is not None:
             return kept
         asked = _asked_formats(row, work, native)
-        chosen = choose_formats(self.snapshot, asked, native, accelerator.spec, policy)
+        try:
+            chosen = choose_formats(self.snapshot, asked, native, accelerator.spec, policy)
+        except UnsupportedError:
+            # The run was measured, so it was served: kernels expand what the accelerator cannot multiply.
+            chosen = choose_formats(self.snapshot, asked, {**native, **_EXPANDED}, accelerator.spec, policy)
         kept = self._formats[key] = (chosen.formats, chosen.request.precision or "bf16")
         return kept
 

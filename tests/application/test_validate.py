@@ -110,7 +110,6 @@ BAD = [
     (make_row(gpus="8", tp="8", moe_ep="8"), "no experts"),
     (make_row(pp="64", gpus="64"), "32 layers"),
     (make_row(model="meta-llama/Llama-3.1-70B", concurrency="1"), "weights"),
-    (make_row(accelerator="a100_sxm", precision="fp8", gemm_quant="fp8"), "fp8"),
     (make_row(concurrency="1e300"), "concurrency is 1e300"),
     (make_row(input_tokens="1e300"), "input_tokens is 1e300"),
     (make_pools_row(decode_tp_size="3"), "does not divide"),
@@ -131,6 +130,27 @@ def test_a_bad_row_says_why_in_one_line_and_the_good_ones_are_predicted(
     assert [bad[name] for name in PREDICTED_COLUMNS if name != "error"] == [""] * (len(PREDICTED_COLUMNS) - 1)
     alone = _validated(make_row(), make_row(concurrency="32"))
     assert [item.cells() for item in alone.rows] == [found.rows[0].cells(), found.rows[2].cells()]
+
+
+def test_weights_that_an_accelerator_cannot_multiply_are_expanded_as_the_run_must_have_done() -> None:
+    # An A100 has no fp8 arithmetic: half the bytes to read, as many operations as in bf16.
+    narrow, wide = (
+        _validated(make_row(accelerator="a100_sxm", precision=name, concurrency="1")).rows[0].prediction
+        for name in ("fp8", "bf16")
+    )
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.tpot_seconds < 0.7 * wide.tpot_seconds
+    assert narrow.bare_prefill_seconds == pytest.approx(wide.bare_prefill_seconds, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["nvfp4", "mxfp4"])
+def test_four_bit_experts_are_served_without_four_bit_arithmetic(name: str) -> None:
+    cells = {"model": "Qwen/Qwen3.5-35B-A3B", "precision": "fp4", "moe_quant": name}
+    (found,) = _validated(make_row(**cells)).rows
+    assert found.case is not None
+    assert found.case.formats.experts.name == name
+    assert found.case.formats.expert_activations.name == "bf16"
 
 
 def test_ranks_that_a_row_leaves_open_are_attention_dp() -> None:
