@@ -39,7 +39,8 @@ def native_formats(config: Mapping[str, object], *, state: FormatName = "fp32") 
     if method == "compressed-tensors":
         return _compressed_tensors(section, cache, state)
     if method in ("gptq", "awq"):
-        return _formats("int4_wo", "int4_wo", cache=cache, state=state)
+        stored = _weight_only(section, path)
+        return _formats(stored, stored, cache=cache, state=state)
     if method == "int8":
         return _formats("int8", "int8", activations="int8", cache=cache, state=state)
     raise unsupported(f"{path}.quant_method", f"{method!r:.40} is not known", one_of=list(_METHODS))
@@ -87,6 +88,14 @@ def _cache_format(section: Mapping[str, object]) -> str:
     return "fp8" if isinstance(stated, str) and stated.lower() == "fp8" else "bf16"
 
 
+def _weight_only(section: Mapping[str, object], path: str) -> str:
+    """Return the format of GPTQ and AWQ weights, which are multiplied as bf16."""
+    bits = section.get("bits", section.get("w_bit", 4))
+    if bits not in (4, 8):
+        raise unsupported(f"{path}.bits", f"{bits!r:.40} is not covered", one_of=[4, 8])
+    return "int4_wo" if bits == 4 else "int8"
+
+
 def _modelopt(section: Mapping[str, object], path: str, cache: str, state: FormatName) -> NativeFormats:
     """Read NVIDIA ModelOpt's section; mixed precision keeps NVFP4 experts beside FP8 GEMMs."""
     algorithm = str(section.get("quant_algo") or "").upper()
@@ -106,7 +115,10 @@ def _modelopt(section: Mapping[str, object], path: str, cache: str, state: Forma
 
 
 def _compressed_tensors(section: Mapping[str, object], cache: str, state: FormatName) -> NativeFormats:
-    """Read compressed-tensors groups; without groups it is the 4-bit weight-only form of Kimi K2.5."""
+    """Read compressed-tensors groups; without groups it is the 4-bit weight-only form of Kimi K2.5.
+
+    Where ``ignore`` leaves attention out, as Kimi K2.5 does, experts alone are narrow.
+    """
     groups = section.get("config_groups")
     weights: object = None
     activations: object = None
@@ -119,6 +131,9 @@ def _compressed_tensors(section: Mapping[str, object], cache: str, state: Format
         narrow = "bf16" if activations is None else "nvfp4"
         return _formats("nvfp4", "nvfp4", activations=narrow, cache=cache, state=state)
     if bits == 4:
-        return _formats("bf16", "int4_wo", cache=cache, state=state)
+        left_out = section.get("ignore")
+        named = left_out if isinstance(left_out, list) else []
+        experts_alone = weights is None or any("self_attn" in str(item) for item in named)
+        return _formats("bf16" if experts_alone else "int4_wo", "int4_wo", cache=cache, state=state)
     name = "fp8" if kind == "float" else "int8"
     return _formats(name, name, activations=name if activations else "bf16", cache=cache, state=state)

@@ -110,6 +110,34 @@ def test_native_formats_follow_the_quantization_section(name: str, formats: dict
     assert {role: getattr(found, role) for role in formats} == formats
 
 
+def _four_bit_group(**changes: object) -> dict[str, Any]:
+    weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128}
+    groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
+    return {"quant_method": "compressed-tensors", "config_groups": groups, **changes}
+
+
+@pytest.mark.parametrize(
+    ("section", "weights"),
+    [
+        # llm-compressor's W4A16 narrows every linear layer but the head; Kimi K2.5 spares attention too.
+        (_four_bit_group(ignore=["lm_head"]), "int4_wo"),
+        (_four_bit_group(ignore=["lm_head", "re:.*self_attn.*"]), "bf16"),
+        ({"quant_method": "gptq", "bits": 4}, "int4_wo"),
+        ({"quant_method": "gptq", "bits": 8}, "int8"),
+        ({"quant_method": "awq", "w_bit": 4}, "int4_wo"),
+    ],
+)
+def test_weight_only_sections_say_what_is_narrow(section: dict[str, Any], weights: str) -> None:
+    found = parse_config(_never_seen(quantization_config=section), "x").native_formats
+    assert (found.weights, found.activations) == (weights, "bf16")
+
+
+def test_a_width_of_weights_that_is_not_covered_is_refused_by_its_field() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        parse_config(_never_seen(quantization_config={"quant_method": "gptq", "bits": 3}), "x")
+    assert caught.value.field == "quantization_config.bits"
+
+
 def test_an_unknown_quantization_method_is_refused_by_its_field() -> None:
     config = _never_seen(quantization_config={"quant_method": "sorcery"})
     with pytest.raises(UnsupportedError) as caught:
