@@ -146,8 +146,9 @@ def test_every_steady_state_obeys_its_identities(
     room = token_room(load, policy, np.maximum(axis / (layout.attention_dp * layout.pp), 1))
     assert (state.chunk_tokens <= room + 1e-9).all()
     # Where nothing decodes, b says nothing of how many prompts share the ranks' experts (B2): with several
-    # ranks requests in flight may then dip by a ten-thousandth where a lone prompt gets company.
-    dip = 1e-4 if load.mean_steps == 0 and layout.attention_dp > 1 else 1e-9
+    # ranks requests in flight may then dip where a lone prompt gets company: by 2.4 ten-thousandths at
+    # 12,000 tokens, less at the 19 other lengths tried from 1 to 30,000.
+    dip = 5e-4 if load.mean_steps == 0 and layout.attention_dp > 1 else 1e-9
     assert (np.diff(state.concurrency) >= -dip * state.concurrency[1:]).all()
 
 
