@@ -248,19 +248,29 @@ def _closed(cycle: _Cycle, load: Load, seconds: _Seconds) -> tuple[Array, Array,
     held = batch * delay if cycle.ranks == 1 else batch * delay / cycle.ranks
     queue = (np.sqrt(held * (held + 4.0 * rho / np.maximum(1.0 - rho, 1e-12))) - held) / 2.0
     behind = np.maximum(queue - rho, 0.0) / np.maximum(rho, 1e-300)
-    # One of all that decode, prefill, wait or are on their way; a lone request is all of them.
-    alone = 1.0 / np.maximum((held + queue) * cycle.ranks, 1.0)
-    rate = batch / _cycle_seconds(cycle, (batch, alone), plain, added)
+    rate = batch / _cycle_seconds(cycle, (batch, held, queue), (plain, added))
     return rate, rho, behind * (server * mixed) * _variation(load)
 
 
-def _cycle_seconds(cycle: _Cycle, held: tuple[Array, Array], plain: Array, added: Array) -> Array:
-    """Return the time in which so many decoding sequences, alone with some chance, come round once."""
-    turn, (batch, alone) = cycle.decode_steps, held
+def _cycle_seconds(cycle: _Cycle, present: tuple[Array, Array, Array], seconds: tuple[Array, Array]) -> Array:
+    """Return the time in which ``batch`` decoding sequences come round once.
+
+    Parameters
+    ----------
+    cycle
+        A request's way.
+    present
+        The batch; of one rank, those that decode or are on their way, and those at its prefill server.
+    seconds
+        Of a decode-only step, and what a chunk adds.
+    """
+    turn, (batch, held, queue), (plain, added) = cycle.decode_steps, present, seconds
     share = np.minimum(batch * cycle.chunks / (turn * cycle.ranks), 1.0)
     if cycle.ranks == 1 and cycle.fill_steps == 0:
         return turn * (plain + share * added)
-    # A lone request keeps one rank's prefill server busy and fills the stages by itself.
+    # A lone request, which is all that decodes, prefills, waits or is on its way, keeps one rank's prefill
+    # server busy and fills the stages by itself.
+    alone = 1.0 / np.maximum((held + queue) * cycle.ranks, 1.0)
     any_rank = _share_of_any(share, cycle.ranks, cycle.ranks_at_once)
     every = plain + (any_rank + alone * (cycle.ranks * share - any_rank)) * added
     return turn * every + batch * (alone * cycle.fill_steps * added)
