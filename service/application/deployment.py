@@ -76,7 +76,7 @@ class Deployments:
             request.formats,
             request.calibration,
         )
-        return self._kept.get(snapshot, key, lambda: deploy(request, snapshot))
+        return self._kept.get(snapshot.state_of("references"), key, lambda: deploy(request, snapshot))
 
 
 def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:

@@ -56,7 +56,11 @@ class EvidenceFinder:
         spec = deployment.accelerator.spec
         name, format_name = deployment.calibration.name, deployment.formats.experts.name
         key = (name, spec.family, deployment.policy.name, format_name, deployment.model_id)
-        scope = self._scopes.get(snapshot, key, lambda: scope_of(snapshot.measured_points(name), deployment))
+        scope = self._scopes.get(
+            snapshot.state_of("references"),
+            key,
+            lambda: scope_of(snapshot.measured_points(name), deployment),
+        )
         near = nearest(scope, asked)
         return Evidence(
             calibration=name,

@@ -54,9 +54,10 @@ class GpuPriceChooser:
             return _own(asked)
         if known_at is not None:
             return choose_gpu_price(snapshot, asked, accelerator, as_of, known_at)
-        edges = self._edges.get(snapshot, accelerator, lambda: _edges(snapshot, accelerator))
+        state = snapshot.state_of("gpu_prices")
+        edges = self._edges.get(state, accelerator, lambda: _edges(snapshot, accelerator))
         return self._choices.get(
-            snapshot,
+            state,
             (accelerator, asked, bisect_right(edges, as_of)),
             lambda: choose_gpu_price(snapshot, asked, accelerator, as_of, None),
         )

@@ -183,6 +183,10 @@ class CatalogInfo:
     """When this snapshot was read, UTC."""
 
 
+CatalogPart = Literal["references", "gpu_prices"]
+"""References: models, accelerators, formats, engines, calibrations, sources, units and meters."""
+
+
 class CatalogSnapshot(Protocol):
     """An immutable view of the whole catalog, both time axes included; no I/O behind any method.
 
@@ -193,6 +197,13 @@ class CatalogSnapshot(Protocol):
     @property
     def info(self) -> CatalogInfo:
         """Revision, digest and age."""
+        ...
+
+    def state_of(self, part: CatalogPart) -> object:
+        """Return an object that stays the same from snapshot to snapshot for as long as a part does.
+
+        What was made of the part alone may be kept under it.
+        """
         ...
 
     def model(self, id_or_alias: str) -> ModelRecord:

@@ -62,6 +62,7 @@ class Selector:
         return frozenset(bound)
 
 
+@lru_cache(maxsize=4096)
 def selector_to_json(selector: Selector) -> str:
     """Return the canonical text, which is the key column in the database.
 

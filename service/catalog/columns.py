@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from sqlalchemy import DateTime, Dialect, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -23,12 +24,17 @@ def instant_text(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no offset; the catalog keeps UTC")
     utc = moment.astimezone(UTC)
-    return f"{utc.year:04d}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond:06d}Z"
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
 
 
 def canonical_json(value: object) -> str:
     """Return the one text of a JSON value: sorted keys, no blanks, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
@@ -100,5 +106,5 @@ class CanonicalJson(TypeDecorator[Mapping[str, object]]):
         """Parse the text."""
         if value is None:
             return None
-        document: Mapping[str, object] = json.loads(value)
+        document: Mapping[str, object] = orjson.loads(value)
         return document

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, or_, select
@@ -111,25 +112,28 @@ class _Reading:
         before: Mapping[Any, Any],
         record: Callable[[Row[Any]], Any],
         key: Callable[[Row[Any]], Any],
-    ) -> dict[Any, Any]:
-        """Return the earlier rows with those that began or ended since."""
-        merged = dict(before)
+    ) -> Mapping[Any, Any]:
+        """Return the earlier rows with those that began or ended since; the same object where none did."""
+        merged: dict[Any, Any] | None = None
+        digest = _RowDigest(table)
         query = select(table)
         if self.since:
             query = query.where(or_(table.c.revision_from > self.since, table.c.revision_to > self.since))
         for row in self.connection.execute(query):
             if row.revision_from <= self.since:
-                self.digest_sum = (self.digest_sum - _row_hash(table, row)) % _MODULUS
+                self.digest_sum = (self.digest_sum - digest.of(row)) % _MODULUS
             elif row.revision_to is None:
-                self.digest_sum = (self.digest_sum + _row_hash(table, row)) % _MODULUS
+                self.digest_sum = (self.digest_sum + digest.of(row)) % _MODULUS
+            if merged is None:
+                merged = dict(before)
             merged[key(row)] = record(row)
-        return merged
+        return before if merged is None else merged
 
 
 def _documents(
     reading: _Reading, before: Mapping[tuple[str, int], VersionedDocument]
-) -> dict[tuple[str, int], VersionedDocument]:
-    merged = dict(before)
+) -> Mapping[tuple[str, int], VersionedDocument]:
+    merged = before
     for kind, table in tables.reference.items():
 
         def record(row: Row[Any], kind: str = kind) -> VersionedDocument:
@@ -162,25 +166,31 @@ def _listing(row: Row[Any]) -> VersionedListing:
 _NOT_CONTENT: Final = frozenset({"row_id", "revision_from", "revision_to", "recorded_at"})
 
 
-def _row_hash(table: Table, row: Row[Any]) -> int:
-    """Return the hash of what a row says; numbers of rows and revisions are the database's own."""
-    own_id = "id" if "row_id" not in table.c else "row_id"
-    parts: list[str | None] = [table.name]
-    for column in table.c:
-        if column.name in _NOT_CONTENT or column.name == own_id:
-            continue
-        parts.append(_text(row._mapping[column.name]))
-    return int.from_bytes(hashlib.sha256(canonical_json(parts).encode()).digest(), "big")
+class _RowDigest:
+    """Hashes what the rows of a table say; numbers of rows and revisions are the database's own."""
+
+    def __init__(self, table: Table) -> None:
+        self._name = table.name
+        own_id = "id" if "row_id" not in table.c else "row_id"
+        self._places = tuple(
+            place
+            for place, column in enumerate(table.c)
+            if column.name not in _NOT_CONTENT and column.name != own_id
+        )
+
+    def of(self, row: Row[Any]) -> int:
+        """Return the hash of a row of ``select(table)``."""
+        parts = [self._name, *(_text(row[place]) for place in self._places)]
+        return int.from_bytes(hashlib.sha256(canonical_json(parts).encode()).digest(), "big")
 
 
 def _text(value: Any) -> str | None:
-    match value:
-        case None | str():
-            return value
-        case datetime():
-            return instant_text(value)
-        case Mapping():
-            return canonical_json(value)
-        case int():
-            return str(value)
-    return format_amount(value) if hasattr(value, "as_tuple") else value.isoformat()
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, Decimal):
+        return format_amount(value)
+    if isinstance(value, int):
+        return str(value)
+    return canonical_json(value) if isinstance(value, Mapping) else value.isoformat()

@@ -1,6 +1,7 @@
 """Prices between their three forms: draft (what a source says), interval (timeline), row (table)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row, Table
@@ -28,6 +29,9 @@ PRICE_TABLES: Final[Mapping[PriceKind, Table]] = {
 KEY_COLUMNS: Final[Mapping[PriceKind, tuple[str, ...]]] = {
     "gpu_price": tables.GPU_PRICE_KEY,
     "list_price": tables.LIST_PRICE_KEY,
+}
+_KEY_OF: Final[Mapping[PriceKind, Callable[[Row[Any]], tuple[str | int, ...]]]] = {
+    kind: attrgetter(*names) for kind, names in KEY_COLUMNS.items()
 }
 
 
@@ -73,7 +77,7 @@ def key_text(key: PriceKey) -> str:
 
 def row_key(kind: PriceKind, row: Row[Any]) -> PriceKey:
     """Return the key of a stored row."""
-    return kind, tuple(row._mapping[name] for name in KEY_COLUMNS[kind])
+    return kind, _KEY_OF[kind](row)
 
 
 def row_interval(row: Row[Any]) -> Interval:

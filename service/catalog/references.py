@@ -31,6 +31,8 @@ _KIND_NAMES: Mapping[str, str] = {
 class ParsedReferences:
     """Reference rows believed now, parsed; a later state takes over what did not change."""
 
+    documents: Mapping[tuple[str, int], VersionedDocument] = field(default_factory=dict)
+    """What was parsed."""
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     units: dict[str, UnitSeed] = field(default_factory=dict)
     meters: dict[str, MeterSeed] = field(default_factory=dict)
@@ -117,10 +119,12 @@ class ParsedReferences:
 
 
 def parse_references(content: CatalogContent, before: ParsedReferences | None = None) -> ParsedReferences:
-    """Parse what is believed now."""
+    """Parse what is believed now; the earlier references where no document changed."""
+    if before is not None and before.documents is content.documents:
+        return before
     live = {key: row for key, row in content.documents.items() if row.revision_to is None}
     known = {} if before is None else before.parsed
-    result = ParsedReferences()
+    result = ParsedReferences(documents=content.documents)
 
     def rows(kind: str) -> Iterator[tuple[str, int, VersionedDocument]]:
         mine = sorted((row.id, row_id, row) for (of, row_id), row in live.items() if of == kind)

@@ -2,14 +2,15 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Self, TypeVar
+from typing import Self
 
 from service.application.ports import (
     AcceleratorRecord,
     CatalogInfo,
+    CatalogPart,
     FxRateRecord,
     GpuPriceRecord,
     ListingRecord,
@@ -18,12 +19,11 @@ from service.application.ports import (
     ModelRecord,
     SourceRecord,
 )
-from service.catalog.content import CatalogContent, VersionedDocument
+from service.catalog.content import CatalogContent, VersionedDocument, VersionedListing
+from service.catalog.price_index import GPU_PRICES, LIST_PRICES, P, PriceIndex
 from service.catalog.references import ParsedReferences, parse_references
 from service.catalog.seed_schema import MeterSeed, UnitSeed
 from service.engine.types import Calibration, EnginePolicy, NumberFormat
-
-P = TypeVar("P", GpuPriceRecord, ListPriceRecord)
 
 
 class Snapshot:
@@ -44,26 +44,22 @@ class Snapshot:
         self._content = content
         self._references = references
         self._info = CatalogInfo(content.revision, content.digest, loaded_at)
-        # Sorted once here, so that every answer comes in the same order without sorting again.
-        self._gpu_prices: list[GpuPriceRecord] = _sorted(
-            content.gpu_prices, _gpu_order, before._gpu_prices if before else ()
+        self._gpu: PriceIndex[GpuPriceRecord] = PriceIndex(
+            content.gpu_prices, GPU_PRICES, None if before is None else before._gpu
         )
-        self._list_prices: list[ListPriceRecord] = _sorted(
-            content.list_prices, _list_order, before._list_prices if before else ()
+        self._list: PriceIndex[ListPriceRecord] = PriceIndex(
+            content.list_prices, LIST_PRICES, None if before is None else before._list
         )
-        self._gpu: dict[str, list[GpuPriceRecord]] = defaultdict(list)
-        for gpu_price in self._gpu_prices:
-            self._gpu[gpu_price.accelerator].append(gpu_price)
-        self._list: dict[tuple[str, str], list[ListPriceRecord]] = defaultdict(list)
-        for list_price in self._list_prices:
-            self._list[list_price.provider, list_price.provider_model_id].append(list_price)
-        self._fx_rates = sorted(content.fx_rates.values(), key=_fx_order)
-        self._listings: dict[str, list[ListingRecord]] = defaultdict(list)
-        for listing in sorted(
-            (row.record for row in content.listings.values() if row.revision_to is None),
-            key=lambda record: (record.provider, record.provider_model_id),
-        ):
-            self._listings[listing.model].append(listing)
+        self._fx_rates: Sequence[FxRateRecord] = (
+            before._fx_rates
+            if before is not None and before._content.fx_rates is content.fx_rates
+            else sorted(content.fx_rates.values(), key=_fx_order)
+        )
+        self._listings: Mapping[str, Sequence[ListingRecord]] = (
+            before._listings
+            if before is not None and before._content.listings is content.listings
+            else _listings_by_model(content.listings.values())
+        )
 
     @classmethod
     def of(cls, content: CatalogContent, before: "Snapshot | None" = None) -> Self:
@@ -80,6 +76,10 @@ class Snapshot:
     def info(self) -> CatalogInfo:
         """Revision, digest and the time of loading."""
         return self._info
+
+    def state_of(self, part: CatalogPart) -> object:
+        """Return an object that stays the same from snapshot to snapshot for as long as a part does."""
+        return self._references if part == "references" else self._content.gpu_prices
 
     def model(self, id_or_alias: str) -> ModelRecord:
         """Return one model; raises UnknownIdError with near matches."""
@@ -137,9 +137,9 @@ class Snapshot:
         self, accelerator: str | None, as_of: datetime | None, known_at: int | None
     ) -> Sequence[GpuPriceRecord]:
         """Return GPU price rows in a fixed order; all valid times where ``as_of`` is None."""
-        rows: Iterable[GpuPriceRecord] = self._gpu_prices
+        rows: Iterable[GpuPriceRecord] = self._gpu
         if accelerator is not None:
-            rows = self._gpu.get(self._references.find("accelerator", accelerator), ())
+            rows = self._gpu.of(self._references.find("accelerator", accelerator))
         return _in_force(rows, as_of, known_at)
 
     def list_prices(
@@ -150,9 +150,9 @@ class Snapshot:
         known_at: int | None,
     ) -> Sequence[ListPriceRecord]:
         """Return list price rows in a fixed order; all valid times where ``as_of`` is None."""
-        rows: Iterable[ListPriceRecord] = self._list_prices
+        rows: Iterable[ListPriceRecord] = self._list
         if provider is not None and provider_model_id is not None:
-            rows = self._list.get((provider, provider_model_id), ())
+            rows = self._list.of(provider, provider_model_id)
         elif provider is not None or provider_model_id is not None:
             rows = (
                 row
@@ -184,25 +184,14 @@ class Snapshot:
         return bisect_right(self._content.recorded_at, moment)
 
 
-Order = tuple[str | int | datetime, ...]
-
-
-def _sorted(rows: Mapping[int, P], order: Callable[[P], Order], earlier: Sequence[P]) -> list[P]:
-    """Return rows in order; a sort that finds the earlier rows in order holds up other threads little."""
-    known: list[int] = [row.stamp.row_id for row in earlier if row.stamp.row_id in rows]
-    added: list[int] = sorted(rows.keys() - set(known))
-    nearly: list[P] = [rows[number] for number in (*known, *added)]
-    return sorted(nearly, key=order)
-
-
-def _gpu_order(row: GpuPriceRecord) -> Order:
-    place = (row.accelerator, row.provider, row.region, row.commitment, row.gpus_per_instance)
-    return (*place, row.source, row.price.currency, row.stamp.valid_from, row.stamp.row_id)
-
-
-def _list_order(row: ListPriceRecord) -> Order:
-    place = (row.provider, row.provider_model_id, row.meter, row.source, row.price.currency)
-    return (*place, row.stamp.valid_from, row.stamp.row_id)
+def _listings_by_model(listings: Iterable[VersionedListing]) -> dict[str, list[ListingRecord]]:
+    found: dict[str, list[ListingRecord]] = defaultdict(list)
+    for listing in sorted(
+        (row.record for row in listings if row.revision_to is None),
+        key=lambda record: (record.provider, record.provider_model_id),
+    ):
+        found[listing.model].append(listing)
+    return found
 
 
 def _fx_order(row: FxRateRecord) -> tuple[str | date | int, ...]:

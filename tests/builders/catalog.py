@@ -12,6 +12,7 @@ from service.application.ports import (
     AcceleratorRecord,
     BitemporalStamp,
     CatalogInfo,
+    CatalogPart,
     FxRateRecord,
     GpuPriceRecord,
     ListingRecord,
@@ -163,6 +164,9 @@ class FakeSnapshot:
     @property
     def info(self) -> CatalogInfo:
         return CatalogInfo(revision=self.revision, digest="d" * 64, loaded_at=MORNING)
+
+    def state_of(self, part: CatalogPart) -> object:
+        return self
 
     def model(self, id_or_alias: str) -> ModelRecord:
         return _named(self.all_models, id_or_alias, "model")

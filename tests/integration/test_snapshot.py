@@ -230,3 +230,22 @@ def test_connections_that_the_server_cut_are_replaced(postgresql_catalog_url: st
     assert holder.refresh()
     assert holder.health().state == "ready"
     engine.dispose()
+
+
+def test_parts_that_did_not_change_stay_the_same_objects(engine: Engine) -> None:
+    """What was made of models and accelerators is kept while prices move, and the other way round."""
+    first = load(engine)
+    run_import(engine, batch(gpu_price("5"), digest="moved"), actor="test")
+    with reading(engine) as connection:
+        second = Snapshot.of(load_content(connection, first.content), first)
+    assert second.state_of("references") is first.state_of("references")
+    assert second.state_of("gpu_prices") is not first.state_of("gpu_prices")
+    run_import(engine, batch(list_price("1.75"), digest="list"), actor="test")
+    with reading(engine) as connection:
+        third = Snapshot.of(load_content(connection, second.content), second)
+    assert third.state_of("gpu_prices") is second.state_of("gpu_prices")
+    run_import(engine, batch(accelerator("x200"), digest="new"), actor="test")
+    with reading(engine) as connection:
+        fourth = Snapshot.of(load_content(connection, third.content), third)
+    assert fourth.state_of("references") is not third.state_of("references")
+    assert fourth.accelerator("x200").id == "x200"
