@@ -2,15 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
 from service.catalog import repository, tables
 from service.catalog.columns import canonical_json
 from service.catalog.database import RevisionStamp
-from service.catalog.drafts import ImportBatch, ListingDraft, ReferenceDraft, ReferenceKind, RejectedDraft
+from service.catalog.drafts import (
+    GpuPriceDraft,
+    ImportBatch,
+    ListingDraft,
+    ListPriceDraft,
+    ReferenceDraft,
+    ReferenceKind,
+    RejectedDraft,
+)
 from service.catalog.registry import Registry
+
+_OF_PRICES: Final[tuple[ReferenceKind, ...]] = ("source", "unit", "meter", "accelerator")
+"""What a price refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,9 @@ class ReferencePlan:
 
 def plan_references(connection: Connection, batch: ImportBatch) -> ReferencePlan:
     """Compare documents and listings with what is believed now; writes nothing."""
-    live = {kind: repository.live_documents(connection, kind) for kind in tables.REFERENCE_KINDS}
+    only_prices = all(isinstance(draft, GpuPriceDraft | ListPriceDraft) for draft in batch.drafts)
+    kinds = _OF_PRICES if only_prices and not batch.complete_kinds else tables.REFERENCE_KINDS
+    live = {kind: repository.live_documents(connection, kind) for kind in kinds}
     drafts = [draft for draft in batch.drafts if isinstance(draft, ReferenceDraft)]
     documents: dict[Any, dict[str, Mapping[str, object]]] = {
         kind: {row_id: row.document for row_id, row in rows.items()} for kind, rows in live.items()
@@ -52,7 +65,7 @@ def plan_references(connection: Connection, batch: ImportBatch) -> ReferencePlan
     for draft in drafts:
         documents[draft.kind][draft.id] = draft.document
     plan = ReferencePlan(registry=Registry(documents))
-    for kind in tables.REFERENCE_KINDS:
+    for kind in kinds:
         mine = [draft for draft in drafts if draft.kind == kind]
         if mine or kind in batch.complete_kinds:
             _plan_kind(plan, batch, kind, mine, live[kind])

@@ -36,6 +36,12 @@ class Interval:
         """End, comparable."""
         return self.valid_to or FOREVER
 
+    @property
+    def stated(self) -> tuple[object, ...]:
+        """All but the number of the row."""
+        value = (self.amount, self.per, self.source_value)
+        return (self.valid_from, self.valid_to, *value, self.basis, self.note)
+
     def holds_at(self, moment: datetime) -> bool:
         """Return whether the interval contains a time."""
         return self.valid_from <= moment < self.end
@@ -140,9 +146,10 @@ def _cut(parts: Iterable[Interval], start: datetime, end: datetime) -> Iterable[
 
 def _difference(live: Sequence[Interval], result: Sequence[Interval]) -> TimelineChange:
     """Keep the stored rows that the result repeats, whatever path led to them."""
-    wanted = {replace(part, row_id=None) for part in result}
-    stored = {replace(part, row_id=None) for part in live}
+    wanted = {part.stated: part for part in result}
+    stored = {part.stated for part in live}
+    fresh = [replace(part, row_id=None) for stated, part in wanted.items() if stated not in stored]
     return TimelineChange(
-        retired=tuple(part for part in live if replace(part, row_id=None) not in wanted),
-        inserted=tuple(sorted(wanted - stored, key=lambda part: part.valid_from)),
+        retired=tuple(part for part in live if part.stated not in wanted),
+        inserted=tuple(sorted(fresh, key=lambda part: part.valid_from)),
     )
