@@ -58,7 +58,7 @@ class Conservation:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """The steady state that the estimate describes, of one replica."""
+    """The steady state that the estimate describes, of one replica; with `pools` of one decode worker."""
 
     kind: str
     batch: float
@@ -69,7 +69,8 @@ class OperatingPoint:
     replicas: int
     utilisation: float
     limited_by: str
-    """What keeps the batch from growing: concurrency, tpot, ttft, memory, prefill, max_batch, arrivals."""
+    """What keeps the batch from growing: concurrency, tpot, ttft, memory, prefill, max_batch, arrivals,
+    throughput; with `pools` also prefill_pool."""
     prefill_step_share: float
     """Share of steps that carry a prefill chunk."""
     chunk_tokens: float
@@ -93,7 +94,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Tokens of one replica at the operating point, while it works."""
+    """Tokens of one replica at the operating point, while it works; with `pools` of the whole deployment."""
 
     input_tokens_per_second: float
     cached_input_tokens_per_second: float
@@ -106,7 +107,8 @@ class Throughput:
 class Bound:
     """What limits one kind of step."""
 
-    step: Literal["decode", "mixed"]
+    step: Literal["decode", "mixed", "prefill"]
+    """decode: sequences alone; mixed: with a prefill chunk; prefill: a chunk alone, in a pool of its own."""
     resource: str
     seconds: float
     share_by_resource: Mapping[str, float]
@@ -210,6 +212,77 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLayout:
+    """Parallelism of one worker."""
+
+    tp: int
+    pp: int
+    attention_dp: int
+    moe_ep: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """One of two pools, at the operating point."""
+
+    accelerator: str
+    layout: WorkerLayout
+    workers: float
+    """Whole where the request gives them or arrivals are to be carried; else beside one decode worker."""
+    accelerators: float
+    """Of all workers of the pool."""
+    cost_per_accelerator_hour: Decimal
+    price: RowUsed | None
+    """The catalog row behind it; null where the request gives an amount."""
+    utilisation: float
+    """Requests per second over what the pool could carry, while the deployment works."""
+    requests_per_second_capacity: float
+    """Prefill: working all the time. Decode: within the limits, if it never waited for prefill."""
+    cost_per_request: float
+    idle_cost_per_request: float
+    """The part of it that is paid while the pool waits: for the other pool, or for requests."""
+    accelerator_seconds_per_request: float
+    """Paid, idle time included."""
+    cost_by_kind: Mapping[str, float]
+    """Of a request, by kind of token, under the split of the estimate; idle time included."""
+    bounds: tuple[Bound, ...]
+    """prefill: of its one kind of step; decode: as at the top level."""
+    mfu: float
+    mbu: float
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTransfer:
+    """A mean prompt's cache on its way from a prefill to a decode worker."""
+
+    bytes_per_request: float
+    """The whole prompt's, its cached part too, over all ranks that hold a part of a sequence."""
+    seconds: float
+    """Over the links of the slower side; part of the time to first token, no accelerator's time."""
+    link_bytes_per_second: float
+    """Of the slower side's ranks together."""
+    sequences_in_transfer: float
+    """Per decode worker, on average: they hold memory there and do not decode yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Separate workers for prefill and decode."""
+
+    prefill: PoolUse
+    decode: PoolUse
+    transfer: PoolTransfer
+    limited_by: Literal["prefill", "decode"]
+    """The pool nearer to its capacity."""
+    prefill_workers_per_decode_worker: float
+    requests_per_second: float
+    """Of the whole deployment, while it works."""
+    concurrency: float
+    """Requests in flight over the whole deployment, waiting, prefilling and in transfer."""
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateAnswer:
     """The whole answer of one estimate."""
 
@@ -258,3 +331,6 @@ class EstimateAnswer:
     """Where ``include`` asks for ``resource_prices``."""
     uncertainty: Uncertainty | None = None
     """Intervals of the headline figures where `uncertainty` asks for them."""
+    pools: Pools | None = None
+    """Where prefill has workers of its own; None else. Then `rates`, costs, times, `throughput`, `energy` and
+    `conservation` are of both pools; what else describes one replica describes one decode worker."""

@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 
 from service.application.across_models import across_models, modelled_cost, ranked
+from service.application.answer_sources import digest_of, provenance_of
 from service.application.answers import ListPriceComparison
 from service.application.compare_answers import AcrossModels, CompareAnswer, ComparedListing
 from service.application.compare_requests import CompareRequest
 from service.application.digests import digest_with
 from service.application.errors import InvalidRequestError, UnknownIdError
-from service.application.estimate import Estimator, Solution, digest_of, point_of, provenance_of
+from service.application.estimate import Estimator, Solution, point_of
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
 from service.application.list_prices import ListPriceQuery, list_prices_of_listing
 from service.application.ports import CatalogSnapshot, ListingRecord

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
+from service.application.answer_sources import digest_of, provenance_of
 from service.application.counterfactuals import counterfactual
 from service.application.crossovers import crossovers
 from service.application.curve_answers import CurveAnswer, CurveShape
@@ -23,7 +24,7 @@ from service.application.curve_positions import length_curve, position_curve
 from service.application.curve_requests import CurveAxis, CurveRequest, CurveSpec
 from service.application.digests import digest_with
 from service.application.errors import InvalidRequestError
-from service.application.estimate import Estimator, Solution, digest_of, point_of, provenance_of
+from service.application.estimate import Estimator, Solution, point_of
 from service.application.figures import figures
 from service.application.ports import CatalogSnapshot
 from service.application.render import plain_request, request_to_json_values

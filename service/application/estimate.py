@@ -1,17 +1,13 @@
 """The main use case: what an uncached input, a cached input and an output token cost, and why."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-import orjson
-
+from service.application.answer_sources import digest_of, provenance_of
 from service.application.answers import (
     EstimateAnswer,
     OperatingPoint,
-    Provenance,
-    RowUsed,
     Throughput,
 )
 from service.application.bases import fleet_day, fleet_for
@@ -25,6 +21,9 @@ from service.application.explain import explain
 from service.application.gpu_price import GpuPriceChooser
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
 from service.application.list_prices import ListPriceFinder, ListPriceQuery
+from service.application.pool_estimate import asked_of, pooled_answer
+from service.application.pool_request import refuse_pools, resolve_pools
+from service.application.pool_solution import solve_pools
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import (
     Split,
@@ -58,11 +57,9 @@ from service.engine.operating_point import (
 )
 from service.engine.speculation import serve
 from service.engine.units import SECONDS_PER_HOUR
-from service.engine.version import ENGINE_VERSION
 from service.engine.workload import reduce_mix
 
 KEPT_LISTINGS = 256
-EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1", "E1-E3", "U1-U6")
 
 
 class Estimator:
@@ -92,16 +89,26 @@ class Estimator:
         ApplicationError, EngineError
             Everything a readable request can get wrong, infeasible included.
         """
+        if request.pools is not None:
+            return self._pooled(request, snapshot, now)
         solution = self.solve(request, snapshot, now)
         evidence = self._evidence.find(snapshot, solution.resolved.deployment, _asked(solution))
         return _answer(solution, snapshot, now, self.listings(solution.resolved, snapshot), evidence)
+
+    def _pooled(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> EstimateAnswer:
+        kept = (self._deployments, self._prices)
+        solution = solve_pools(resolve_pools(request, snapshot, now, kept))
+        whole = solution.request.whole
+        evidence = self._evidence.find(snapshot, whole.deployment, asked_of(solution))
+        return pooled_answer(solution, (snapshot, now), self.listings(whole, snapshot), evidence)
 
     def solve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Solution:
         """Resolve a request and solve its operating point, without the answer's prose and comparisons."""
         return solve_resolved(self.resolve(request, snapshot, now))
 
     def resolve(self, request: EstimateRequest, snapshot: CatalogSnapshot, now: datetime) -> Resolved:
-        """Fill in a request and compile its deployment, unsolved."""
+        """Fill in a request and compile its deployment, unsolved; refuses separate pools."""
+        refuse_pools(request)
         deployment = self._deployments.of(request, snapshot)
         return resolve(request, deployment, snapshot, now, self._prices)
 
@@ -305,77 +312,3 @@ def _throughput(solution: Solution) -> Throughput:
         output_tokens_per_second_per_accelerator=output / accelerators,
         total_tokens_per_second_per_accelerator=total / accelerators,
     )
-
-
-def provenance_of(
-    resolved: Resolved, snapshot: CatalogSnapshot, now: datetime, further: tuple[str, ...] = ()
-) -> Provenance:
-    """Return what an answer rests on; ``further`` equations beside those of every estimate."""
-    info, deployment = snapshot.info, resolved.deployment
-    rows = [
-        _row("accelerator", deployment.accelerator.id, deployment.accelerator.source),
-        _row("calibration", deployment.calibration.name, deployment.calibration.level),
-    ]
-    if deployment.model is not None:
-        rows.insert(0, _row("model", deployment.model.id, deployment.model.source))
-    price = resolved.price.row
-    if price is not None:
-        rows.append(
-            RowUsed(
-                kind="gpu_price",
-                key=f"{price.provider}/{price.accelerator}/{price.region}/{price.commitment}",
-                row_id=price.stamp.row_id,
-                revision_from=price.stamp.revision_from,
-                valid_from=price.stamp.valid_from,
-                valid_to=price.stamp.valid_to,
-                valid_from_basis=price.stamp.valid_from_basis,
-                source=price.source,
-                value=f"{price.price.amount} {price.price.currency} per {price.price.per}",
-            )
-        )
-    return Provenance(
-        engine_version=ENGINE_VERSION,
-        catalog_revision=info.revision,
-        catalog_digest=info.digest,
-        catalog_age_seconds=max(0.0, (now - info.loaded_at).total_seconds()),
-        calibration=deployment.calibration.name,
-        calibration_level=deployment.calibration.level,
-        rows=tuple(rows),
-        equations=(*EQUATIONS, *further),
-    )
-
-
-def _row(kind: str, key: str, source: str) -> RowUsed:
-    return RowUsed(kind, key, None, None, None, None, None, source, "")
-
-
-def digest_of(resolved: Resolved) -> str:
-    """Return a digest over the resolved request, the rows used, the calibration and the engine version.
-
-    ``as_of``, ``known_at`` and ``defaulted`` stay out: the rows they selected are in.
-    """
-    request, row = resolved.request, resolved.price.row
-    content = (
-        request.model,
-        request.accelerator,
-        request.layout,
-        request.serving,
-        request.formats,
-        request.workload,
-        request.operating_point,
-        request.utilisation,
-        request.price,
-        request.split,
-        request.kv_view,
-        request.closure,
-        request.include,
-        request.costs,
-        request.load_profile,
-        request.utilisation_range,
-        *(() if request.uncertainty is None else (request.uncertainty,)),
-        resolved.deployment.content,
-        ENGINE_VERSION,
-        str(resolved.price.amount),
-        None if row is None else row.stamp.valid_from,
-    )
-    return "sha256:" + hashlib.sha256(orjson.dumps(content, default=str)).hexdigest()

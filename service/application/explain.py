@@ -19,6 +19,18 @@ def explain(
     rates: tuple[Rate, ...], bounds: tuple[Bound, ...], point: OperatingPoint, latency: Latency
 ) -> tuple[str, ...]:
     """Return what the figures mean, most important first."""
+    step = (
+        f"{_share(point.prefill_step_share)} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "
+        f"tokens; such a step takes {latency.inter_token_mixed_step_seconds / MILLI:.1f} ms, one that only "
+        f"decodes {latency.decode_step_seconds / MILLI:.1f} ms."
+    )
+    return explain_with(rates, bounds, point, (step, _limit(point)))
+
+
+def explain_with(
+    rates: tuple[Rate, ...], bounds: tuple[Bound, ...], point: OperatingPoint, serving: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the same where ``serving`` says how requests are served, in the middle."""
     by_kind = {rate.kind: rate for rate in rates}
     sentences = [_ratio(by_kind["output"], by_kind["uncached_input"], bounds, point)]
     cached, fresh = by_kind["cached_input"], by_kind["uncached_input"]
@@ -33,12 +45,7 @@ def explain(
             f"A cached input token costs {share:.1%} of a fresh one{seen}: it passes no layer again; what "
             "remains is that the tokens after it attend to it."
         )
-    sentences.append(
-        f"{_share(point.prefill_step_share)} of the steps carry a prefill chunk of {point.chunk_tokens:.0f} "
-        f"tokens; such a step takes {latency.inter_token_mixed_step_seconds / MILLI:.1f} ms, one that only "
-        f"decodes {latency.decode_step_seconds / MILLI:.1f} ms."
-    )
-    sentences.append(_limit(point))
+    sentences += serving
     for rate in rates:
         if rate.tokens_per_request > 0:
             resource = max(rate.share_by_resource, key=lambda name: rate.share_by_resource[name])
@@ -83,7 +90,13 @@ _LIMITS = {
     "tpot": "A larger batch would be cheaper but exceed the limit on the time per output token.",
     "ttft": "A larger batch would be cheaper but exceed the limit on the time to the first token.",
     "throughput": "A larger batch would complete fewer requests per second.",
+    "prefill_pool": "The batch follows from what the prefill pool hands over at its largest load.",
 }
+
+
+def why_no_larger(limited_by: str) -> str:
+    """Return what keeps a batch from growing, as a sentence."""
+    return _LIMITS[limited_by]
 
 
 def _limit(point: OperatingPoint) -> str:

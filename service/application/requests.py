@@ -131,6 +131,35 @@ class UncertaintyRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefillPoolRequest:
+    """Workers that only prefill: what differs from the top level, which describes those that decode."""
+
+    accelerator: str | None = None
+    layout: LayoutRequest | None = None
+    formats: FormatsRequest | None = None
+    serving: ServingRequest | None = None
+    price: PriceRequest | None = None
+    workers: int | None = None
+    load: float | None = None
+    """Largest share of its capacity at which the pool works where workers are left to be planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodePoolRequest:
+    """Workers that only decode; the top level describes them."""
+
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolsRequest:
+    """Prefill and decode by workers of their own. Both numbers of workers are given, or none is."""
+
+    prefill: PrefillPoolRequest | None = None
+    decode: DecodePoolRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateRequest:
     """One estimate. ``model`` and ``accelerator`` alone are enough."""
 
@@ -165,5 +194,7 @@ class EstimateRequest:
     """Further utilisations at which cost bases are stated."""
     uncertainty: UncertaintyRequest | None = None
     """Intervals of the headline figures, where asked for."""
+    pools: PoolsRequest | None = None
+    """Separate workers for prefill; the top level then describes those that decode."""
     defaulted: tuple[str, ...] = ()
     """Dotted paths that an earlier answer chose; carried through so that ``resolved`` can be posted back."""

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from service.application.answer_sources import digest_of, provenance_of
 from service.application.answers import Conservation
 from service.application.curve_positions import units_of
 from service.application.digests import digest_with
@@ -15,9 +16,7 @@ from service.application.errors import InvalidRequestError
 from service.application.estimate import (
     Estimator,
     Solution,
-    digest_of,
     point_of,
-    provenance_of,
     solve_resolved,
     split_of,
 )

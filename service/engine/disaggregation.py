@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.engine.load import Load
-from service.engine.tables import ATTENTION_PREFILL, CHUNK_PRESENT
+from service.engine.tables import ATTENTION_PREFILL, CHUNK_PRESENT, ReplicaTable
 
 ITERATIONS: Final = 40
 
@@ -106,3 +106,37 @@ def handed_over(load: Load) -> Load:
         kept[:, :, CHUNK_PRESENT] = 0.0
         matrices.append(kept)
     return replace(load, coefficients=replace(coefficients, work=matrices[0], seconds=matrices[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a transfer: a worker with the cache of the prompts that move, and its links."""
+
+    table: ReplicaTable
+    load: Load
+    link_bytes_per_second: float
+    """Of one accelerator, as it is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A prompt's cache on its way between workers, as its slower side sees it (D2)."""
+
+    bytes_per_request: float
+    """Over all ranks that hold a part of one sequence, copies counted."""
+    link_bytes_per_second: float
+    """Of their links together."""
+
+    @property
+    def seconds(self) -> float:
+        """Time it takes."""
+        return self.bytes_per_request / self.link_bytes_per_second
+
+
+def transfer_between(*sides: Side) -> Transfer:
+    """Return the transfer of a mean prompt's cache; every rank's link carries that rank's part (D2)."""
+    found = []
+    for side in sides:
+        ranks = side.table.layout.tp * side.table.layout.pp
+        found.append(Transfer(side.load.prompt_bytes * ranks, side.link_bytes_per_second * ranks))
+    return max(found, key=lambda transfer: transfer.seconds)

@@ -70,6 +70,8 @@ class Replica:
     table: ReplicaTable
     load: Load
     policy: EnginePolicy
+    held_seconds: float = 0.0
+    """For which a sequence holds its memory before it decodes: while its cache comes over a link (D2)."""
 
 
 def solve_concurrency(replica: Replica, concurrency: float) -> Solved:
@@ -166,6 +168,11 @@ def capacity(replica: Replica, limits: Limits) -> float:
     return float(solve_cheapest(replica, limits).state.requests_per_second[0])
 
 
+def quantile_of(statistic: Statistic) -> float | None:
+    """Return the probability that a statistic names; None for the mean."""
+    return _QUANTILES.get(statistic)
+
+
 def ttft_quantile(state: SteadyState, probability: float) -> Array:
     """Return a quantile of TTFT, seconds.
 
@@ -213,7 +220,20 @@ def batch_limit(replica: Replica, memory: MemoryPlan) -> tuple[float, str]:
         "prefill": prefill_limit(replica.table, replica.load, replica.policy),
     }
     edge = min(ends, key=lambda name: ends[name])
-    return max(ends[edge], 1.0), edge
+    most = max(ends[edge], 1.0)
+    if replica.held_seconds > 0:
+        within = _beside_those_on_their_way(replica, memory, most)
+        if within < most:
+            return within, "memory"
+    return most, edge
+
+
+def _beside_those_on_their_way(replica: Replica, memory: MemoryPlan, most: float) -> float:
+    """Return the most sequences that decode where those whose cache is still coming take memory too (D2)."""
+    axis = batch_axis(most, prefill_bound=False)
+    rate = _at_many(replica, axis, "closed").requests_per_second
+    places = np.maximum.accumulate(axis + rate * replica.held_seconds)
+    return float(np.interp(memory.max_batch, places, axis))
 
 
 def _axis(replica: Replica) -> tuple[MemoryPlan, Array, str]:
@@ -280,7 +300,7 @@ def _bracket(axis: Array, values: Array) -> tuple[float, float, float, float] | 
 
 def _violation(replica: Replica, state: SteadyState, limits: Limits) -> tuple[Array, Array]:
     """Return ln of (TPOT, TTFT) over their limits; minus infinity where there is no limit."""
-    quantile = _QUANTILES.get(limits.statistic)
+    quantile = quantile_of(limits.statistic)
     over_tpot = over_ttft = np.full_like(state.batch, -np.inf)
     if limits.max_tpot_seconds is not None:
         tpot = state.tpot_seconds if quantile is None else itl_quantile(replica, state, quantile)
