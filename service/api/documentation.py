@@ -45,6 +45,25 @@ CONCURRENCY: dict[str, Any] = {
     "price": {"amount": "2.00", "currency": "USD"},
 }
 
+POOLS: dict[str, Any] = {
+    **SMALLEST,
+    "accelerator": "h200-sxm",
+    "layout": {"tp": 4},
+    "formats": {"precision": "fp8"},
+    "workload": {"classes": [{"name": "chat", "weight": 1, "input_tokens": 8000, "output_tokens": 1000}]},
+    "operating_point": {"kind": "concurrency", "concurrency": 256},
+    "price": {"amount": "3.00", "currency": "USD"},
+    "pools": {
+        "prefill": {
+            "accelerator": "h100-sxm",
+            "layout": {"tp": 8},
+            "price": {"amount": "2.00", "currency": "USD"},
+            "workers": 2,
+        },
+        "decode": {"workers": 2},
+    },
+}
+
 ESTIMATE_BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -53,6 +72,7 @@ ESTIMATE_BODY: dict[str, Any] = {
             "examples": {
                 "smallest": {"summary": "Model and accelerator; every default is chosen", "value": SMALLEST},
                 "concurrency": {"summary": "64 requests always in flight", "value": CONCURRENCY},
+                "pools": {"summary": "Prefill and decode by workers of their own", "value": POOLS},
                 "mix": {"summary": "A mix of two classes, cheapest within limits", "value": FULL},
             },
         }

@@ -25,6 +25,7 @@ from service.application.requests import (
     FormatsRequest,
     LayoutRequest,
     OperatingPointRequest,
+    PoolsRequest,
     PriceRequest,
     SampleRequest,
     ServingRequest,
@@ -92,6 +93,7 @@ def estimate_request(body: EstimateBody, snapshot: CatalogSnapshot) -> EstimateR
         else dataclass_of(LoadProfileRequest, body.load_profile),
         utilisation_range=None if body.utilisation_range is None else tuple(body.utilisation_range),
         uncertainty=None if body.uncertainty is None else dataclass_of(UncertaintyRequest, body.uncertainty),
+        pools=None if body.pools is None else dataclass_of(PoolsRequest, body.pools),
         defaulted=(*(body.defaulted or ()), *unnamed),
     )
 

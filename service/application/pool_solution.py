@@ -22,14 +22,8 @@ from service.engine.disaggregation import Side, Transfer, handed_over, transfer_
 from service.engine.load import Load, make_load
 from service.engine.memory import plan_memory
 from service.engine.operating_point import Limits, Replica
-from service.engine.pools import (
-    Plant,
-    PoolPoint,
-    Sizing,
-    solve_cheapest,
-    solve_in_flight,
-    solve_rate,
-)
+from service.engine.pool_points import PoolPoint, solve_cheapest, solve_in_flight, solve_rate
+from service.engine.pools import Plant, Sizing
 from service.engine.prefill_pool import PrefillWorker
 from service.engine.spans import Array
 from service.engine.speculation import serve

@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from service.cli.estimate_options import EstimateOptions
 from service.cli.options import takes
+from service.cli.pool_options import PooledEstimateOptions
 
 
-@takes(EstimateOptions)
-def estimate(options: EstimateOptions) -> None:
+@takes(PooledEstimateOptions)
+def estimate(options: PooledEstimateOptions) -> None:
     """Print what one token of each kind costs, why, and what providers charge.
 
     MODEL and ACCELERATOR alone are enough; what was chosen for you is listed.
     """
     from service.cli.catalog_access import current_snapshot, now
-    from service.cli.estimate_body import body_of
     from service.cli.moments import read_known_at
+    from service.cli.pool_body import pooled_body_of
     from service.cli.request_body import read_estimate_request
 
-    body = body_of(options)
+    body = pooled_body_of(options)
     snapshot = current_snapshot()
     request = read_estimate_request(body, lambda text: read_known_at(text, snapshot))
 

@@ -27,17 +27,17 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
     for name in ("utilisation", "split", "kv_view", "calibration", "as_of", "known_at"):
         _set(body, name, getattr(options, name))
     _set(body, "include", options.include)
-    _merge(body, "layout", _layout(options))
+    merge_part(body, "layout", _layout(options))
     names = ("engine", "release", "draft_tokens", "acceptance")
-    _merge(body, "serving", {name: getattr(options, name) for name in names})
+    merge_part(body, "serving", {name: getattr(options, name) for name in names})
     roles = ("precision", "weights", "experts", "activations", "kv_cache")
-    _merge(body, "formats", {role: getattr(options, role) for role in roles})
+    merge_part(body, "formats", {role: getattr(options, role) for role in roles})
     _merge_operating_point(body, _operating_point(options))
-    _merge(body, "price", _price(options))
+    merge_part(body, "price", _price(options))
     _set_workload(body, options)
     if options.uncertainty or options.samples is not None or options.seed is not None:
         body.setdefault("uncertainty", {})
-        _merge(body, "uncertainty", {"samples": options.samples, "seed": options.seed})
+        merge_part(body, "uncertainty", {"samples": options.samples, "seed": options.seed})
     return body
 
 
@@ -128,7 +128,7 @@ def _set_workload(body: dict[str, Any], options: EstimateOptions) -> None:
     }
     if not given:
         return
-    classes = _part(body, "workload").get("classes") or [{}]
+    classes = object_in(body, "workload").get("classes") or [{}]
     if not isinstance(classes, list) or not isinstance(classes[0], dict):
         return  # not a list of classes: whoever reads the body says so
     if len(classes) > 1:
@@ -152,18 +152,19 @@ def _other_lengths(given: dict[str, Any]) -> dict[str, Any]:
 def _merge_operating_point(body: dict[str, Any], values: dict[str, Any]) -> None:
     """Merge the point; one of another kind replaces that of the request file."""
     asked = values["kind"]
-    if asked and _part(body, "operating_point").get("kind") not in (None, asked):
+    if asked and object_in(body, "operating_point").get("kind") not in (None, asked):
         del body["operating_point"]
-    _merge(body, "operating_point", values)
+    merge_part(body, "operating_point", values)
 
 
-def _merge(body: dict[str, Any], name: str, values: dict[str, Any]) -> None:
+def merge_part(body: dict[str, Any], name: str, values: dict[str, Any], path: str = "") -> None:
+    """Put values that are given into an object inside the body; ``path`` is its name in an error."""
     given = {key: value for key, value in values.items() if value is not None}
     if given:
-        body[name] = {**_part(body, name), **given}
+        body[name] = {**object_in(body, name, path), **given}
 
 
-def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
+def object_in(body: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
     """Return an object inside the body, empty where there is none.
 
     Raises
@@ -173,7 +174,8 @@ def _part(body: dict[str, Any], name: str) -> dict[str, Any]:
     """
     part = body.get(name)
     if part is not None and not isinstance(part, dict):
-        raise InvalidRequestError(f"{name} is {repr(part)[:60]}; it has to be an object.", field=name)
+        where = path or name
+        raise InvalidRequestError(f"{where} is {repr(part)[:60]}; it has to be an object.", field=where)
     return part or {}
 
 

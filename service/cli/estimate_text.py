@@ -13,6 +13,7 @@ from service.application.requests import EstimateRequest, WorkloadClass
 from service.application.spreads import factor_90
 from service.cli.answer_pages import paragraph, sources
 from service.cli.cost_parts_text import cost_bases_text, resource_prices_text, splits_text
+from service.cli.pool_text import pools_heading, pools_text
 from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
 
 _LIST_TITLES = (
@@ -41,7 +42,8 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
     yield cost_bases_text(answer)
     yield resource_prices_text(answer)
     yield _energy(answer)
-    yield "Steady state of one replica\n" + pairs(_state(answer))
+    yield pools_text(answer)
+    yield f"Steady state of one {_unit(answer)}\n" + pairs(_state(answer))
     yield _uncertainty(answer)
     yield "What limits a step\n" + table(
         ("step", "bound by", "time", "FLOP/byte", "ridge", "MFU", "MBU"),
@@ -53,10 +55,15 @@ def _sections(answer: EstimateAnswer) -> Iterator[str]:
     yield sources(answer.provenance, answer.digest, answer.resolved.defaulted)
 
 
+def _unit(answer: EstimateAnswer) -> str:
+    return "replica" if answer.pools is None else "decode worker"
+
+
 def _heading(answer: EstimateAnswer) -> str:
     price = f"{answer.currency} {amount(answer.cost_per_accelerator_hour)} per accelerator-hour"
+    where = f"{answer.accelerators_per_replica} x {answer.accelerator}"
     lines = [
-        f"{answer.model} on {answer.accelerators_per_replica} x {answer.accelerator}",
+        f"{answer.model} on {where if answer.pools is None else pools_heading(answer.pools)}",
         f"{price}, {percent(answer.operating_point.utilisation)} of it at work",
         *_workload_lines(answer.resolved),
     ]
@@ -174,7 +181,7 @@ def _state(answer: EstimateAnswer) -> list[tuple[str, str]]:
     speed = figure(latency.interactivity_tokens_per_second, 3)
     return [
         ("decoding together", _batch(answer.operating_point)),
-        ("requests", _load(answer.operating_point)),
+        ("requests", _load(answer.operating_point, _unit(answer))),
         (
             "first token",
             f"{duration(latency.ttft_seconds)} (waiting {duration(latency.ttft_waiting_seconds)}, "
@@ -204,9 +211,9 @@ def _batch(point: OperatingPoint) -> str:
     return f"{figure(point.batch)} sequences, held there by {point.limited_by.replace('_', ' ')}"
 
 
-def _load(point: OperatingPoint) -> str:
+def _load(point: OperatingPoint, unit: str) -> str:
     text = f"{figure(point.concurrency)} in flight, {figure(point.requests_per_second)} a second"
-    return text if point.replicas == 1 else f"{text}, over {point.replicas} replicas"
+    return text if point.replicas == 1 else f"{text}, over {point.replicas} {unit}s"
 
 
 def _bound_row(bound: Bound) -> tuple[str, ...]:

@@ -46,6 +46,9 @@ def read_estimate_request(body: Mapping[str, Any], known_at: Callable[[str], int
     request: EstimateRequest = _read_dataclass(EstimateRequest, flat, "")
     if request.price is not None and request.price.currency is not None:
         _read_money(parse_currency, request.price.currency, "price.currency")
+    prefill = request.pools.prefill if request.pools is not None else None
+    if prefill is not None and prefill.price is not None and prefill.price.currency is not None:
+        _read_money(parse_currency, prefill.price.currency, "pools.prefill.price.currency")
     if workload is None:
         return request
     classes, chosen = _read_classes(workload)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.application.errors import InvalidRequestError
-from service.cli.estimate import EstimateOptions
 from service.cli.estimate_body import body_of
+from service.cli.estimate_options import EstimateOptions
 
 
 def make_body(**options: Any) -> dict[str, Any]:

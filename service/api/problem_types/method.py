@@ -33,6 +33,14 @@ TYPES = (
         "Send `model` with an id of GET /v1/models, or a config.json as `config`.",
     ),
     ProblemType(
+        "not-with-pools",
+        422,
+        "Not with separate pools",
+        "With `pools` prefill and decode have workers of their own; this field, or this kind of answer, is "
+        "of replicas that do both.",
+        "Leave out the field that the error names, or leave out `pools`.",
+    ),
+    ProblemType(
         "empty-mix",
         422,
         "The mix is empty",

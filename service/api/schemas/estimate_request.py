@@ -227,6 +227,54 @@ class UncertaintyBody(BaseModel):
     """The other end."""
 
 
+class PrefillPoolBody(BaseModel):
+    """Workers that only prefill: what differs from the top level, which describes those that decode."""
+
+    model_config = REQUEST_CONFIG
+
+    accelerator: Name | None = None
+    """Id or alias; that of the top level where left out."""
+    layout: LayoutBody | None = None
+    """Parallelism of one prefill worker."""
+    formats: FormatsBody | None = None
+    """Storage formats; `kv_cache` has to be that of the decode workers."""
+    serving: ServingBody | None = None
+    """The serving engine; drafts are made by decode workers alone."""
+    price: PriceBody | None = None
+    """What an accelerator-hour costs, in the currency of the top level. Left out: the price of the top level
+    for the same accelerator, else a catalog row of the other one."""
+    workers: AcceleratorCount | None = None
+    """Prefill workers, together with `decode.workers`; left out, the pool is planned."""
+    load: Annotated[float, Field(ge=0.01, le=0.99)] | None = None
+    """Largest share of its capacity at which the pool works, 0.01 to 0.99: 0.9 where left out. An output
+    where workers are given and the operating point is not `cheapest`."""
+
+
+class DecodePoolBody(BaseModel):
+    """Workers that only decode; the top level describes them."""
+
+    model_config = REQUEST_CONFIG
+
+    workers: AcceleratorCount | None = None
+    """Decode workers, together with `prefill.workers`."""
+
+
+class PoolsBody(BaseModel):
+    """Prefill and decode by workers of their own.
+
+    With `workers` of both pools these are what there is, and `concurrency` counts requests over all of them.
+    With none the prefill pool is planned: a fraction of workers beside one decode worker, for which
+    `concurrency` then counts; under an arrival rate the fewest whole workers that carry it.
+    """
+
+    model_config = REQUEST_CONFIG
+
+    prefill: PrefillPoolBody | None = None
+    """What prefill workers have of their own."""
+    decode: DecodePoolBody | None = None
+    """How many decode workers there are."""
+
+
 class EstimateBody(BaseModel):
     """One estimate. `model` and `accelerator` alone are enough; the answer's `resolved` names the rest."""
 
@@ -274,6 +322,8 @@ class EstimateBody(BaseModel):
     """Further utilisations at which cost bases are stated."""
     uncertainty: UncertaintyBody | None = None
     """Intervals of the headline figures; left out, none are computed."""
+    pools: PoolsBody | None = None
+    """Separate workers for prefill; the top level then describes those that decode. Of estimates alone."""
     defaulted: Annotated[list[Name], Field(max_length=MAX_DEFAULTED)] | None = None
     """Paths that an earlier answer chose; carried through so that `resolved` can be posted back."""
 
