@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from service.application.deployment import Deployment, Deployments
-from service.application.errors import ApplicationError, InvalidRequestError
+from service.application.errors import ApplicationError, InvalidRequestError, UnknownIdError
 from service.application.gpu_price import ChosenPrice, GpuPriceChooser
 from service.application.ports import CatalogSnapshot
 from service.application.requests import (
@@ -31,8 +31,15 @@ MOST_LOAD: Final = 0.99
 """At which prompts already wait for fifty others on average (equation D5)."""
 MAX_WORKERS: Final = 65_536
 NOT_WITH_POOLS: Final = "not-with-pools"
-_REFUSED: Final = ("load_profile", "costs", "closure", "include", "utilisation_range")
+_REFUSED: Final = ("load_profile", "costs", "closure", "include", "utilisation_range", "uncertainty")
 _PARTS: Final = ("accelerator", "layout", "serving", "formats", "price")
+_FIELD_OF_KIND: Final = {
+    "accelerator": "accelerator",
+    "engine": "serving.engine",
+    "engine release": "serving.release",
+    "format": "formats",
+}
+"""What an id that the catalog does not know was given as, where the catalog does not say."""
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
@@ -88,9 +95,9 @@ def resolve_pools(
     decode = deployments.of(request, snapshot)
     whole = resolve(request, decode, snapshot, now, prices)
     derived = _prefill_request(request, asked, decode)
-    prefill = _of_prefill(lambda: deployments.of(derived, snapshot))
+    prefill = of_prefill(lambda: deployments.of(derived, snapshot))
     _check_cache(prefill, decode)
-    price = _of_prefill(lambda: _prefill_price(whole, asked, prefill, (snapshot, prices)))
+    price = of_prefill(lambda: _prefill_price(whole, asked, prefill, (snapshot, prices)))
     _check_currency(price, whole.price)
     workers = _workers(asked, pools.decode)
     load = _load(whole, asked, workers)
@@ -185,11 +192,13 @@ def _merged(asked: Part | None, default: Part | None) -> Part | None:
     return replace(default, **given)  # type: ignore[type-var]
 
 
-def _of_prefill(make: Callable[[], Answer]) -> Answer:
+def of_prefill(make: Callable[[], Answer]) -> Answer:
     """Return what is made of the prefill pool; what it gets wrong is told under its path."""
     try:
         return make()
     except (ApplicationError, EngineError) as error:
+        if isinstance(error, UnknownIdError) and not error.field:
+            error.field = _FIELD_OF_KIND.get(error.kind, "")
         if error.field.split(".", 1)[0] in _PARTS:
             error.field = f"pools.prefill.{error.field}"
         raise

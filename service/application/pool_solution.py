@@ -7,7 +7,7 @@ import numpy as np
 from service.application.deployment import MAX_ACCELERATORS, Deployment
 from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.gpu_price import ChosenPrice
-from service.application.pool_request import NOT_WITH_POOLS, PooledRequest
+from service.application.pool_request import NOT_WITH_POOLS, PooledRequest, of_prefill
 from service.application.rate_rows import apply_increment
 from service.economics.rates import Bill, bill
 from service.engine.attribution import (
@@ -158,7 +158,8 @@ def _plant(request: PooledRequest) -> tuple[Plant, _AllMoments, Transfer]:
 
 def _prefill_worker(deployment: Deployment, load: Load, transfer: Transfer) -> PrefillWorker:
     replica = Replica(deployment.table, load, deployment.policy)
-    return PrefillWorker(replica, plan_memory(deployment.table, load, deployment.policy), transfer.seconds)
+    memory = of_prefill(lambda: plan_memory(deployment.table, load, deployment.policy))
+    return PrefillWorker(replica, memory, transfer.seconds)
 
 
 def _worker_price(deployment: Deployment, price: ChosenPrice) -> float:

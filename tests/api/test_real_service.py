@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.api.documentation import CONCURRENCY, FULL, SMALLEST
+from service.api.documentation import CONCURRENCY, FULL, POOLS, SMALLEST
 from service.bootstrap import create_service
 from service.settings import Settings
 from tests.api.test_docs import DOCUMENT, OPEN, _example_path, _examples
@@ -40,8 +40,10 @@ REAL = [
     ARRIVALS,
     {**SMALLEST, "split": "phase"},
     {"accelerator": "h100-sxm", "config": CONFIG},
+    POOLS,
+    {"accelerator": "h100-sxm", "config": CONFIG, "pools": {"prefill": {"layout": {"tp": 2}}}},
 ]
-_NAMES = ["smallest", "concurrency", "mix", "arrivals", "phase", "config"]
+_NAMES = ["smallest", "concurrency", "mix", "arrivals", "phase", "config", "pools", "planned pools"]
 
 
 @pytest.fixture(scope="module")
