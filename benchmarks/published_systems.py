@@ -80,11 +80,12 @@ class System:
         asked = FormatsRequest(weights, None, None, None, None)
         return choose_formats(self.snapshot, asked, self.native, self.accelerator.spec, self.policy).formats
 
-    def table(self, layout: Layout, weights: str | None) -> ReplicaTable:
+    def table(self, layout: Layout, weights: str | None, *, overlaps: bool = False) -> ReplicaTable:
         """Compile a replica."""
-        return compile_replica(
+        table = compile_replica(
             self.work, self.accelerator.spec, layout, self.formats(weights), self.calibration
         )
+        return replace(table, overlaps=overlaps)
 
 
 def compare_all(snapshot: CatalogSnapshot) -> list[Compared]:
@@ -223,7 +224,8 @@ def _batch_within(decoding: Replica, limit: float, *, collectives: bool = True) 
 
 
 def _replica(system: System, layout: Layout, lengths: tuple[float, float, float]) -> Replica:
-    table = system.table(layout, None)
+    # Both pools of the service run two micro-batches.
+    table = system.table(layout, None, overlaps=True)
     return Replica(table, _load(table, lengths), system.policy)
 
 

@@ -200,7 +200,8 @@ def published(found: Sequence[Compared]) -> str:
     return (
         "## Published systems\n\n"
         "Nothing was tuned to these; cases and sources stand in `benchmarks/published/`, the last column is "
-        "the level of the calibration in force. *Hidden*: were all communication done behind compute.\n\n"
+        "the level of the calibration in force. *Hidden*: were all communication done behind compute. "
+        "DeepSeek's pools run two micro-batches (`serving.overlap: two_batch`), as published.\n\n"
         + table(titles, rows)
         + "\n\n"
         + _communication(found)
@@ -221,8 +222,8 @@ def _communication(found: Sequence[Compared]) -> str:
         return said
     return (
         f"{said} In {len(explained)} of them hiding communication removes more than half of the difference: "
-        "the engine adds all of it to a step (section N of [equations.md](equations.md)). DeepSeek overlaps "
-        "it with a second micro-batch, and PaLM's weights lay so on the chips that there was less of it."
+        "the engine adds it to a step where no second micro-batch hides it (N and S7 of "
+        "[equations.md](equations.md)). PaLM's weights lay so on the chips that there was less of it."
     )
 
 

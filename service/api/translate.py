@@ -146,6 +146,7 @@ def _serving(body: EstimateBody) -> ServingRequest | None:
         max_batch=given.max_batch,
         draft_tokens=given.draft_tokens,
         acceptance=given.acceptance,
+        overlap=given.overlap,
     )
 
 

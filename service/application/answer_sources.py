@@ -12,7 +12,7 @@ from service.application.ports import CatalogSnapshot
 from service.application.resolve import Resolved
 from service.engine.version import ENGINE_VERSION
 
-EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S6", "B1-B8", "M1", "P1-P3", "C1", "E1-E3", "U1-U6")
+EQUATIONS = ("W1-W6", "R1-R9", "N1-N4", "S1-S7", "B1-B8", "M1", "P1-P3", "C1", "E1-E3", "U1-U6")
 
 
 def provenance_of(

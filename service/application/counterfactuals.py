@@ -123,6 +123,7 @@ def _changed_work(work: ModelWork, spec: CounterfactualSpec) -> ModelWork:
 def _recompiled(deployment: Deployment, work: ModelWork, formats: Formats) -> Deployment:
     spec, speculation = deployment.accelerator.spec, deployment.table.speculation
     table = compile_replica(work, spec, deployment.layout, formats, deployment.calibration, speculation)
+    table = replace(table, overlaps=deployment.table.overlaps)
     return replace(deployment, work=work, formats=formats, table=table)
 
 

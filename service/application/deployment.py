@@ -104,7 +104,10 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
     spec = accelerator.spec
     calibration = snapshot.calibration(request.calibration, spec.family, spec.vendor, policy.name)
     speculation = Speculation(serving.draft_tokens or 0, serving.acceptance or 0.0)
-    table = compile_replica(subject.work, spec, layout, chosen.formats, calibration, speculation)
+    table = replace(
+        compile_replica(subject.work, spec, layout, chosen.formats, calibration, speculation),
+        overlaps=serving.overlap == "two_batch",
+    )
     return Deployment(
         model_id=subject.model_id,
         work=subject.work,
@@ -119,7 +122,11 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
         serving_request=serving,
         formats_request=chosen.request,
         defaulted=(*layout_defaults, *serving_defaults, *chosen.defaulted),
-        warnings=(*chosen.warnings, *_speculation_warnings(subject.work, serving, serving_defaults)),
+        warnings=(
+            *chosen.warnings,
+            *_speculation_warnings(subject.work, serving, serving_defaults),
+            *_overlap_warnings(table),
+        ),
         content=_digest(subject, accelerator, (chosen.formats, policy, calibration, speculation)),
     )
 
@@ -147,6 +154,16 @@ def _speculation_warnings(
     return tuple(said)
 
 
+def _overlap_warnings(table: ReplicaTable) -> tuple[str, ...]:
+    """Return that there is nothing to overlap, where that is so."""
+    if not table.overlaps or table.exchange is not None:
+        return ()
+    return (
+        "serving.overlap changes nothing: it hides the exchange of tokens between experts on several "
+        "attention-DP ranks, and this deployment has none.",
+    )
+
+
 def _serving(
     snapshot: CatalogSnapshot, asked: ServingRequest
 ) -> tuple[ServingRequest, EnginePolicy, list[str]]:
@@ -168,8 +185,9 @@ def _serving(
         max_batch=policy.max_batch,
         draft_tokens=drafts,
         acceptance=_acceptance(asked) if drafts else None,
+        overlap=asked.overlap or "none",
     )
-    fields = ("engine", "release", *names, "draft_tokens", *(("acceptance",) if drafts else ()))
+    fields = ("engine", "release", *names, "draft_tokens", *(("acceptance",) if drafts else ()), "overlap")
     return filled, policy, [f"serving.{name}" for name in fields if getattr(asked, name) is None]
 
 

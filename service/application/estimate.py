@@ -17,7 +17,7 @@ from service.application.deployment import Deployments
 from service.application.energy_use import energy_use
 from service.application.evidence import Asked, EvidenceFinder, sentence_of, warnings_of
 from service.application.evidence_answers import Evidence
-from service.application.explain import explain
+from service.application.explain import explain, explain_overlap
 from service.application.gpu_price import GpuPriceChooser
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list, prepare
 from service.application.list_prices import ListPriceFinder, ListPriceQuery
@@ -204,7 +204,7 @@ def _answer(
     bounds = bounds_of(solution.subject, solution.attribution)
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))
-    fresh = rates[0].per_million_tokens
+    fresh, nearest = rates[0].per_million_tokens, sentence_of(evidence)
     return EstimateAnswer(
         model=deployment.model_id,
         accelerator=deployment.accelerator.id,
@@ -230,7 +230,7 @@ def _answer(
         memory=memory_of(solution.solved.memory),
         operators=operators_of(state),
         list_prices=compare_with_list(listings, cost),
-        explanation=(*explain(rates, bounds, point, latency), sentence_of(evidence)),
+        explanation=(*explain(rates, bounds, point, latency), *explain_overlap(state.steps), nearest),
         warnings=(*deployment.warnings, *warnings_of(evidence, deployment)),
         evidence=evidence,
         provenance=provenance_of(resolved, snapshot, now),

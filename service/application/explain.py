@@ -1,6 +1,7 @@
 """Plain sentences with the numbers that carry them (METHOD 7)."""
 
 from service.application.answers import Bound, Latency, OperatingPoint, Rate
+from service.engine.step import StepTimes
 from service.engine.units import MILLI
 
 _NOT_OF_THE_ROOFLINE = {
@@ -56,6 +57,23 @@ def explain_with(
                 f"({rate.share_by_component[component]:.0%})."
             )
     return tuple(sentences)
+
+
+def explain_overlap(times: StepTimes) -> tuple[str, ...]:
+    """Return how steps run where two micro-batches may take turns; ``times`` of both kinds of step."""
+    if times.batches is None:
+        return ()
+    decode, mixed = (float(batches) > 1.0 for batches in (times.batches[0], times.batches[-1]))
+    if not (decode or mixed):
+        return ("No step is quicker as two micro-batches: each would read the weights again.",)
+    which = "Every step runs" if decode and mixed else f"A step that {_STEPS[decode]} runs"
+    return (
+        f"{which} as two micro-batches: one computes while the other's tokens travel between experts, and "
+        "each reads the weights.",
+    )
+
+
+_STEPS = {True: "only decodes", False: "carries a prefill chunk"}
 
 
 def _share(value: float) -> str:

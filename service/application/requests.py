@@ -21,6 +21,7 @@ from service.application.cost_requests import (
 OperatingPointKind = Literal["concurrency", "arrival_rate", "cheapest"]
 SplitRule = Literal["shapley", "phase", "marginal"]
 KvView = Literal["by_pass", "by_cause"]
+Overlap = Literal["none", "two_batch"]
 LimitStatistic = Literal["mean", "p50", "p90", "p95", "p99"]
 
 
@@ -72,6 +73,8 @@ class ServingRequest:
     """Tokens drafted in a step by multi-token prediction; 0 is plain decoding."""
     acceptance: float | None = None
     """Chance that a draft is accepted where all before it were."""
+    overlap: Overlap | None = None
+    """``two_batch``: one half of a step computes while the tokens of the other travel between experts."""
 
 
 @dataclass(frozen=True, slots=True)

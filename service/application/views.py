@@ -48,7 +48,8 @@ def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout) -> Late
 
 def bounds_of(subject: Subject, attribution: Attribution) -> tuple[Bound, ...]:
     """Return what limits a decode-only step and one with a chunk."""
-    flop, data = step_work(subject.load.coefficients, subject.state.step_loads)
+    state = subject.state
+    flop, data = step_work(subject.load.coefficients, state.step_loads, state.steps.batches)
     flops, moved = np.add.reduce(flop, axis=0).tolist(), np.add.reduce(data, axis=0).tolist()
     return (
         _bound("decode", subject.table, attribution.decode_parts, (flops[0], moved[0])),

@@ -28,7 +28,7 @@ def body_of(options: EstimateOptions) -> dict[str, Any]:
         _set(body, name, getattr(options, name))
     _set(body, "include", options.include)
     merge_part(body, "layout", _layout(options))
-    names = ("engine", "release", "draft_tokens", "acceptance")
+    names = ("engine", "release", "draft_tokens", "acceptance", "overlap")
     merge_part(body, "serving", {name: getattr(options, name) for name in names})
     roles = ("precision", "weights", "experts", "activations", "kv_cache")
     merge_part(body, "formats", {role: getattr(options, role) for role in roles})

@@ -61,6 +61,10 @@ class EstimateOptions:
     acceptance: Annotated[
         float | None, typer.Option(help="Chance that a draft is accepted, 0 to 1; 0.75 by default.")
     ] = None
+    overlap: Annotated[
+        str | None,
+        typer.Option(help="two_batch: half of a step computes while the other's tokens travel."),
+    ] = None
 
     concurrency: Annotated[float | None, typer.Option(help="Requests in flight on one replica.")] = None
     requests_per_second: Annotated[

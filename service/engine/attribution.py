@@ -171,7 +171,9 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     """Return seconds of steps by operator and resource, shape (N, 9, 4); rows sum to operators' seconds."""
     coefficients = subject.load.coefficients
     compute, memory = times.compute_seconds.T, times.memory_seconds.T
-    fixed = coefficients.seconds[:, :, STEP]
+    fixed = coefficients.seconds[:, None, :, STEP]
+    if times.batches is not None:
+        fixed = fixed * times.batches[:, None]
     fixed_memory = np.minimum(fixed[1], memory)
     fixed_compute = np.minimum(fixed[0], compute)
     rise_memory = memory - fixed_memory
@@ -182,7 +184,8 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     if coefficients.experts is not None:
         for place, group in enumerate(step.group.tolist()):
             ends = float(compute[place, EXPERTS]), float(memory[place, EXPERTS])
-            part[place, EXPERTS] = _expert_memory_part(coefficients.experts, group, ends)
+            batches = 1.0 if times.batches is None else float(times.batches[place])
+            part[place, EXPERTS] = _expert_memory_part(coefficients.experts, (group, batches), ends)
     seconds = times.seconds.T
     parts = np.zeros((*seconds.shape, len(RESOURCES)))
     np.minimum(part, seconds, out=parts[:, :, MEMORY])
@@ -193,21 +196,33 @@ def resource_parts(subject: Subject, times: StepTimes, step: StepLoad) -> Array:
     return parts
 
 
-def _expert_memory_part(experts: ExpertTable, group: float, seconds: tuple[float, float]) -> float:
+def _expert_memory_part(
+    experts: ExpertTable, tokens: tuple[float, float], seconds: tuple[float, float]
+) -> float:
     """Memory part of the experts' seconds: their read where FLOP overtake it along the diagonal.
 
     Both bend with the experts touched, so the crossing is looked up on a log-spaced diagonal.
+
+    Parameters
+    ----------
+    experts
+        What the rank holds.
+    tokens
+        Of the expert-parallel group, and the micro-batches that they come in.
+    seconds
+        Compute and memory seconds of the step.
     """
     compute, memory = seconds
+    group, batches = tokens
     if memory >= compute:
         return memory
-    flop, data = expert_seconds(experts, group * _DIAGONAL)
+    flop, data = expert_seconds(experts, group / batches * _DIAGONAL)
     waits = np.flatnonzero(data >= flop)
     if waits.size == 0:
         return 0.0
     last = min(int(waits[-1]), _DIAGONAL.shape[0] - 2)
     below, above = np.log(flop[last : last + 2] / data[last : last + 2])
-    return float(data[last] + (data[last + 1] - data[last]) * below / (below - above))
+    return batches * float(data[last] + (data[last + 1] - data[last]) * below / (below - above))
 
 
 def _decode_payers(subject: Subject, view: KvView) -> Array:

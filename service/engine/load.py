@@ -90,7 +90,8 @@ def _coefficients(
         work[1, operator, counter] = data
         seconds[0, operator, counter] = flop / rates.flop_per_second
         seconds[1, operator, counter] = data / rates.bytes_per_second
-    return StepCoefficients(work, seconds, table.experts, moments.mean_uncached)
+    overlapped = table.exchange if table.overlaps else None
+    return StepCoefficients(work, seconds, table.experts, moments.mean_uncached, overlapped=overlapped)
 
 
 def _total(*parts: Array) -> float:

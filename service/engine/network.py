@@ -21,6 +21,8 @@ class CollectiveCost:
     """Per token on the attention rank: tensor-parallel all-reduces and the pipeline hand-over."""
     seconds_per_group_token: float
     """Per token of the expert-parallel group: dispatch and combine."""
+    exchange_latency_seconds: float = 0.0
+    """Of ``latency_seconds``, what dispatch and combine take."""
 
 
 def collective_cost(
@@ -34,7 +36,7 @@ def collective_cost(
     message = work.hidden_size * formats.exchange.bytes_per_element
     exchanged = layout.attention_dp > 1
     reduces = mixers + dense + (0.0 if exchanged else moe_layers)
-    latency = per_rank = per_group = 0.0
+    latency = exchange_latency = per_rank = per_group = 0.0
     if layout.tp > 1:
         # A norm over all heads exchanges sums of squares: latency without bytes to speak of.
         norms = sum(layer.count for layer in work.layers if layer.norm_spans_heads) / layout.pp
@@ -42,7 +44,8 @@ def collective_cost(
         per_rank += reduces * message * _all_reduce_seconds_per_byte(accelerator, layout.tp, calibration)
     if exchanged and moe_layers:
         ranks = layout.stage_accelerators
-        latency += 2.0 * moe_layers * _latency(accelerator, ranks, calibration)
+        exchange_latency = 2.0 * moe_layers * _latency(accelerator, ranks, calibration)
+        latency += exchange_latency
         per_group += _dispatch_bytes(moe, layout, formats, work) * _all_to_all_seconds_per_byte(
             accelerator, ranks, calibration
         )
@@ -50,7 +53,7 @@ def collective_cost(
         across = layout.accelerators > accelerator.scale_up_domain
         latency += calibration.collective_latency_seconds
         per_rank += message / layout.tp * _link_seconds_per_byte(accelerator, across, calibration)
-    return CollectiveCost(latency, per_rank, per_group)
+    return CollectiveCost(latency, per_rank, per_group, exchange_latency)
 
 
 def _dispatch_bytes(moe: list[LayerWork], layout: Layout, formats: Formats, work: ModelWork) -> float:

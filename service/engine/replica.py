@@ -28,6 +28,7 @@ from service.engine.tables import (
     RECURRENT,
     SAMPLED,
     STEP,
+    Exchange,
     ExpertTable,
     Rates,
     ReplicaTable,
@@ -112,7 +113,16 @@ def compile_replica(
         memory_capacity_bytes=accelerator.memory_bytes,
         layers=sum(layer.count for layer in work.layers),
         speculation=speculation,
+        exchange=_exchange(plan),
     )
+
+
+def _exchange(plan: Plan) -> Exchange | None:
+    """Return dispatch and combine; None where no rank sends tokens to another's experts."""
+    network = collective_cost(plan.work, plan.accelerator, plan.layout, plan.formats, plan.calibration)
+    if network.seconds_per_group_token == 0:
+        return None
+    return Exchange(network.exchange_latency_seconds, network.seconds_per_group_token)
 
 
 def _draft_bytes(work: ModelWork, layout: Layout, formats: Formats, speculation: Speculation) -> float:

@@ -72,7 +72,7 @@ def used_by_request(subject: Subject, attribution: Attribution, wires: Wires) ->
         (1.0 - share, state.decode, state.decode_load),
         (share, state.mixed, state.mixed_load),
     ):
-        flop, data = step_work(subject.load.coefficients, load)
+        flop, data = step_work(subject.load.coefficients, load, times.batches)
         moved = _link_bytes(load, wires)
         totals += part / float(times.total[0]) * np.array([float(flop.sum()), float(data.sum()), moved])
     flop_rate, byte_rate, link_rate = (totals * seconds).tolist()

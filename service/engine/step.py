@@ -1,4 +1,4 @@
-"""Time of one engine step, operator by operator (METHOD 2; equations S1 to S6 of docs/equations.md).
+"""Time of one engine step, operator by operator (METHOD 2; equations S1 to S7 of docs/equations.md).
 
 What a step carries is a handful of counters (tokens, sequences, chunks); every operator's FLOP, bytes
 and seconds are linear in them, so a whole axis of steps is one small matrix product. Only routed experts
@@ -13,9 +13,12 @@ import numpy as np
 
 from service.engine.spans import Array
 from service.engine.tables import (
+    CHUNK_PRESENT,
+    COLLECTIVES,
     COUNTERS,
     EXPERTS,
     OPERATORS,
+    STEP,
     ExpertTable,
     StepCoefficients,
 )
@@ -59,6 +62,8 @@ class StepTimes:
     compute_seconds: Array
     memory_seconds: Array
     seconds: Array
+    batches: Array | None = None
+    """Micro-batches that each step runs as, shape (N,); None where none is ever split."""
 
     @cached_property
     def total(self) -> Array:
@@ -68,32 +73,101 @@ class StepTimes:
 
     def columns(self, part: slice) -> "StepTimes":
         """Return some of the steps."""
-        return StepTimes(self.compute_seconds[:, part], self.memory_seconds[:, part], self.seconds[:, part])
+        batches = None if self.batches is None else self.batches[part]
+        return StepTimes(
+            self.compute_seconds[:, part], self.memory_seconds[:, part], self.seconds[:, part], batches
+        )
 
 
 def step_times(coefficients: StepCoefficients, step: StepLoad) -> StepTimes:
-    """Return the operator times of steps."""
-    seconds = coefficients.seconds @ step.counters(coefficients.mean_uncached)
+    """Return the operator times of steps; in two micro-batches where those overlap and are quicker."""
+    compute, memory = _streams(coefficients, step, 1.0)
+    times = StepTimes(compute, memory, np.maximum(compute, memory))
+    if coefficients.overlapped is None:
+        return times
+    return _quicker(times, _in_two(coefficients, step), step)
+
+
+def _streams(coefficients: StepCoefficients, step: StepLoad, batches: float) -> tuple[Array, Array]:
+    """Return (compute, memory) seconds by operator, (9, N) each, of a step's equal micro-batches together."""
+    counters = step.counters(coefficients.mean_uncached)
+    if batches > 1.0:
+        counters[[CHUNK_PRESENT, STEP]] *= batches
+    seconds = coefficients.seconds @ counters
     compute, memory = seconds[0], seconds[1]
     if coefficients.experts is not None:
         group = step.group + coefficients.drafts_per_decode * step.decode
-        compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, group)
+        of_one = expert_seconds(coefficients.experts, group / batches)
+        compute[EXPERTS], memory[EXPERTS] = batches * of_one[0], batches * of_one[1]
     if coefficients.scale is not None:
         rounds = (len(compute), -1, coefficients.scale.shape[2])
         compute = (compute.reshape(rounds) * coefficients.scale[0][:, None]).reshape(compute.shape)
         memory = (memory.reshape(rounds) * coefficients.scale[1][:, None]).reshape(memory.shape)
-    return StepTimes(compute, memory, np.maximum(compute, memory))
+    return compute, memory
 
 
-def step_work(coefficients: StepCoefficients, step: StepLoad) -> tuple[Array, Array]:
-    """Return (FLOP, bytes) of steps by operator on one rank, shape (9, N) each."""
-    work = coefficients.work @ step.counters(coefficients.mean_uncached)
+def _in_two(coefficients: StepCoefficients, step: StepLoad) -> StepTimes:
+    """Return the times of steps run as two micro-batches, of the collectives what is not hidden (S7).
+
+    What one batch exchanges travels while the other computes, so both take the longer of the two streams.
+    """
+    compute, memory = _streams(coefficients, step, 2.0)
+    seconds = np.maximum(compute, memory)
+    exchange = _exchange_seconds(coefficients, step)
+    others = seconds[COLLECTIVES] - exchange
+    working = _ONE_EACH @ seconds - exchange
+    seconds[COLLECTIVES] = others + np.maximum(exchange - working, 0.0)
+    compute[COLLECTIVES] = seconds[COLLECTIVES]
+    return StepTimes(compute, memory, seconds)
+
+
+def _exchange_seconds(coefficients: StepCoefficients, step: StepLoad) -> Array:
+    """Return seconds in which two micro-batches dispatch and combine, shape (N,)."""
+    exchange = coefficients.overlapped
+    if exchange is None:
+        return np.zeros_like(step.group)
+    group = step.group + coefficients.drafts_per_decode * step.decode
+    seconds: Array = 2.0 * exchange.latency_seconds + exchange.seconds_per_group_token * group
+    if coefficients.scale is not None:
+        scale = coefficients.scale[0, COLLECTIVES]
+        seconds = (seconds.reshape(-1, scale.shape[0]) * scale).reshape(-1)
+    return seconds
+
+
+def _quicker(whole: StepTimes, halves: StepTimes, step: StepLoad) -> StepTimes:
+    """Return each step as it is quicker; one token a rank cannot be halved."""
+    split = (halves.total < whole.total) & (step.decode + step.chunk >= 2.0)
+    return StepTimes(
+        np.where(split, halves.compute_seconds, whole.compute_seconds),
+        np.where(split, halves.memory_seconds, whole.memory_seconds),
+        np.where(split, halves.seconds, whole.seconds),
+        np.where(split, 2.0, 1.0),
+    )
+
+
+def step_work(
+    coefficients: StepCoefficients, step: StepLoad, batches: Array | None = None
+) -> tuple[Array, Array]:
+    """Return (FLOP, bytes) of steps by operator on one rank, shape (9, N) each.
+
+    Parameters
+    ----------
+    coefficients, step
+        As :func:`step_times`.
+    batches
+        ``StepTimes.batches``: each micro-batch reads the weights again.
+    """
+    counters = step.counters(coefficients.mean_uncached)
+    parts: Array | float = 1.0 if batches is None else batches
+    counters[CHUNK_PRESENT] *= parts
+    counters[STEP] *= parts
+    work = coefficients.work @ counters
     flop, data = work[0], work[1]
     experts = coefficients.experts
     if experts is not None:
         group = step.group + coefficients.drafts_per_decode * step.decode
         flop[EXPERTS] = (experts.flop_per_token * group).sum(axis=0)
-        data[EXPERTS] = expert_bytes(experts, group)
+        data[EXPERTS] = parts * expert_bytes(experts, group / parts)
     return flop, data
 
 

@@ -76,6 +76,15 @@ class StreamTable:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """Dispatch and combine of one pass: what a second micro-batch can hide (equation S7)."""
+
+    latency_seconds: float
+    """Fixed part, of one micro-batch."""
+    seconds_per_group_token: float
+
+
+@dataclass(frozen=True)
 class Rates:
     """Achievable rates of one operator class."""
 
@@ -109,6 +118,10 @@ class ReplicaTable:
     memory_capacity_bytes: float
     layers: int = 1
     speculation: Speculation = PLAIN_DECODING
+    exchange: Exchange | None = None
+    """None where no rank sends tokens to another's experts."""
+    overlaps: bool = False
+    """Two micro-batches take turns: one computes while the other's tokens travel."""
 
 
 @dataclass(frozen=True)
@@ -124,3 +137,5 @@ class StepCoefficients:
     scale: Array | None = None
     """Factors on compute and memory seconds by sample, shape (2, 9, N); steps are then a whole number of
     rounds over the samples."""
+    overlapped: Exchange | None = None
+    """``ReplicaTable.exchange`` where it overlaps with compute; None where a step runs as one batch."""

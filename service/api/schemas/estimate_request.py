@@ -118,6 +118,9 @@ class ServingBody(BaseModel):
     """Tokens that multi-token prediction drafts in a step (0 to 16); none where left out."""
     acceptance: Share | None = None
     """Chance that a draft is accepted where all before it were, 0 to 1; 0.75 where left out."""
+    overlap: Literal["none", "two_batch"] | None = None
+    """`two_batch`: one half of a step computes while the tokens of the other travel between experts, wherever
+    that is quicker; `none` where left out."""
 
 
 class FormatsBody(BaseModel):
