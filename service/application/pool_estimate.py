@@ -29,6 +29,7 @@ from service.application.list_comparison import ModelledCost, Prepared, compare_
 from service.application.pool_energy import pooled_energy
 from service.application.pool_explain import explain_pools
 from service.application.pool_solution import PooledSolution, PoolPart, pool_shares
+from service.application.pool_uncertainty import pooled_uncertainty
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import KIND_NAMES, Split, class_rates, conservation, mix_rates
 from service.application.render import plain_request
@@ -121,6 +122,7 @@ def pooled_answer(
         resolved=whole.request,
         digest=_digest(solution),
         cost_bases=(_rental(solution, pools, rates),),
+        uncertainty=pooled_uncertainty(solution, catalog[0]),
         pools=pools,
     )
 

@@ -31,7 +31,7 @@ MOST_LOAD: Final = 0.99
 """At which prompts already wait for fifty others on average (equation D5)."""
 MAX_WORKERS: Final = 65_536
 NOT_WITH_POOLS: Final = "not-with-pools"
-_REFUSED: Final = ("load_profile", "costs", "closure", "include", "utilisation_range", "uncertainty")
+_REFUSED: Final = ("load_profile", "costs", "closure", "include", "utilisation_range")
 _PARTS: Final = ("accelerator", "layout", "serving", "formats", "price")
 _FIELD_OF_KIND: Final = {
     "accelerator": "accelerator",

@@ -221,7 +221,7 @@ def _subjects(
     """Return what is split in each pool: prefill as the caller's prompts, decode by whose keys it reads."""
     _, prefilled, decoded = moments
     prefill, decode = plant.prefill, plant.decode
-    state = prefill.state_at(point.requests_per_second / point.workers.prefill)
+    state = prefill.state_at(np.array([point.requests_per_second / point.workers.prefill]))
     # A first cached token is read by prefill in its own pool alone.
     limit = decoded.cached_limit
     nothing = np.zeros_like(limit.chunk_reads)

@@ -14,6 +14,13 @@ CORRELATION: Final = 0.3
 """Of ln(measured / predicted) of TPOT and of TTFT: 0.26 over runs whose architecture was left out of the
 shipped set's fit, 0.33 by rank (docs/accuracy.md)."""
 
+POOL_PREFILL_SPREAD: Final = 0.39
+"""Of ln(measured / predicted) of the prompt tokens per second of measured pools in which prefill binds: half
+of them are within 23.2 % (docs/accuracy.md), and ln(1 / (1 - 0.232)) is 0.6745 standard deviations."""
+POOL_TTFT_SPREAD: Final = 1.14
+"""The same of the time to first token of measured pools, half of which are within 53.8 %. None is in the fit,
+and what they spend before the first token beside prefill is not known."""
+
 
 def tpot_spread(calibration: Calibration) -> float:
     """Return the standard deviation of ln(measured / predicted) of TPOT."""

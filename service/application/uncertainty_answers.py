@@ -46,3 +46,7 @@ class Uncertainty:
     """Utilisation is drawn evenly between the two; null where it follows from arrivals or a load profile."""
     overloaded_share: float
     """Share of samples that cannot serve the arrivals; their figures are those of a full replica."""
+    prefill_price: PriceSpread | None = None
+    """With `pools`: prices of an accelerator-hour of prefill workers; null where `price` is theirs too."""
+    prefill_log_spread: float | None = None
+    """With `pools`: standard deviation of ln(measured / predicted) of the time of a prefill step."""

@@ -11,6 +11,7 @@ from service.application.answers import (
 )
 from service.application.requests import EstimateRequest, WorkloadClass
 from service.application.spreads import factor_90
+from service.application.uncertainty_answers import PriceSpread
 from service.cli.answer_pages import paragraph, sources
 from service.cli.cost_parts_text import cost_bases_text, resource_prices_text, splits_text
 from service.cli.pool_text import pools_heading, pools_text
@@ -164,12 +165,22 @@ def _uncertainty(answer: EstimateAnswer) -> str:
         f"spread of ln: TPOT {figure(found.tpot_log_spread, 3)}, TTFT {figure(found.ttft_log_spread, 3)}, "
         f"power {figure(found.power_log_spread, 3)}; price {price} over {found.price.rows} rows",
     ]
+    if found.prefill_log_spread is not None:
+        lines.append(_prefill_spread(found.prefill_log_spread, found.prefill_price))
     if found.utilisation_low is not None:
         ends = f"{percent(found.utilisation_low)} to {percent(found.utilisation_high)}"
         lines.append(f"utilisation {ends}")
     if found.overloaded_share > 0:
         lines.append(f"{percent(found.overloaded_share)} of the samples cannot serve these arrivals")
     return "\n".join(lines)
+
+
+def _prefill_spread(log_spread: float, price: PriceSpread | None) -> str:
+    prices = "the same price"
+    if price is not None:
+        ends = f"{price.currency} {figure(price.lowest)} to {figure(price.highest)} per hour"
+        prices = f"price {ends} over {price.rows} rows"
+    return f"prefill pool: spread of ln of its steps {figure(log_spread, 3)}; {prices}"
 
 
 def _kind(rate: Rate) -> str:

@@ -23,16 +23,23 @@ _DIRECTIONS: Final[tuple[tuple[int, int, tuple[int, ...]], ...]] = (
     (4, 1, (1, 1, 3, 3)),
     (4, 4, (1, 3, 5, 13)),
     (5, 2, (1, 1, 5, 5, 17)),
+    (5, 4, (1, 1, 5, 5, 5)),
+    (5, 7, (1, 1, 7, 11, 19)),
+    (5, 11, (1, 1, 5, 1, 1)),
+    (5, 13, (1, 1, 1, 3, 11)),
+    (5, 14, (1, 3, 5, 5, 31)),
 )
-"""Degree, coefficients and first direction numbers of dimensions 2 to 8 (Joe and Kuo, SIAM J. Sci. Comput.
+"""Degree, coefficients and first direction numbers of dimensions 2 to 13 (Joe and Kuo, SIAM J. Sci. Comput.
 30(5), 2008, new-joe-kuo-6.21201); the first dimension is van der Corput's."""
-DIMENSIONS: Final = len(_DIRECTIONS) + 1
+DIMENSIONS: Final = 8
+"""Of a draw unless more are asked for, which change nothing of these."""
+MOST_DIMENSIONS: Final = len(_DIRECTIONS) + 1
 _KEPT: Final = 32
 
 
 @lru_cache(maxsize=_KEPT)
-def sobol_points(count: int, seed: int) -> Array:
-    """Return scrambled Sobol points inside the unit cube, shape (8, count) (equation U1).
+def sobol_points(count: int, seed: int, dimensions: int = DIMENSIONS) -> Array:
+    """Return scrambled Sobol points inside the unit cube, shape (dimensions, count) (equation U1).
 
     Scrambled by a random lower-triangular matrix and a digital shift (Matousek, J. Complexity 14, 1998):
     every point is uniform on the cube, and the even filling stays.
@@ -43,12 +50,14 @@ def sobol_points(count: int, seed: int) -> Array:
         Points, at least 1; a power of two fills the cube best.
     seed
         Chooses the scrambling.
+    dimensions
+        1 to 13; the first ones are the same however many follow.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     index = np.arange(count, dtype=np.uint64)
     gray = index ^ (index >> np.uint64(1))
-    points = np.empty((DIMENSIONS, count))
-    for dimension in range(DIMENSIONS):
+    points = np.empty((dimensions, count))
+    for dimension in range(dimensions):
         columns = _scrambled(_direction_numbers(dimension), generator)
         state = np.full(count, generator.integers(0, 2**_BITS, dtype=np.uint64))
         for bit in range(max(count - 1, 1).bit_length()):
@@ -59,9 +68,9 @@ def sobol_points(count: int, seed: int) -> Array:
 
 
 @lru_cache(maxsize=_KEPT)
-def normal_points(count: int, seed: int) -> Array:
-    """Return the same points as independent standard normal draws, shape (8, count)."""
-    normals = normal_quantile(sobol_points(count, seed))
+def normal_points(count: int, seed: int, dimensions: int = DIMENSIONS) -> Array:
+    """Return the same points as independent standard normal draws, shape (dimensions, count)."""
+    normals = normal_quantile(sobol_points(count, seed, dimensions))
     normals.setflags(write=False)
     return normals
 

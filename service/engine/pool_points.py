@@ -75,7 +75,7 @@ def solve_in_flight(plant: Plant, sizing: Sizing, concurrency: float) -> PoolPoi
     def excess(busy: Array) -> Array:
         return np.log(flow_at(plant, busy, sizing).in_flight / concurrency)
 
-    axis = _axis(plant)
+    axis = busy_axis(plant)
     busy = _crossing(axis, excess)
     flow = flow_at(plant, np.array([axis[-1] if busy is None else busy]), sizing)
     rate = float(flow.rate[0])
@@ -103,7 +103,7 @@ def solve_cheapest(plant: Plant, sizing: Sizing, limits: Limits) -> PoolPoint:
         paid = flow.decode_workers + plant.prefill_cost * flow.prefill_workers
         return flow, np.where(within(plant, flow, limits, sizing.load), paid / flow.rate, np.inf)
 
-    axis = _axis(plant)
+    axis = busy_axis(plant)
     flow, cost = evaluate(axis)
     if not np.isfinite(cost).any():
         _refuse(plant, limits)
@@ -176,7 +176,8 @@ def decode_capacity(plant: Plant, limits: Limits, population: Population) -> flo
     return best
 
 
-def _axis(plant: Plant) -> Array:
+def busy_axis(plant: Plant) -> Array:
+    """Return points of how busy a decode worker can be: from hardly a request to a full batch."""
     alone = np.geomspace(LEAST_BUSY, 1.0, ALONE_POINTS, endpoint=False)
     return np.concatenate((alone, batch_axis(plant.limit[0], prefill_bound=False)))
 
@@ -204,7 +205,7 @@ def _unhindered(plant: Plant, sizing: Sizing, concurrency: float) -> float:
         on_their_way = flow.rate * (first + plant.decoding_share * plant.transfer_seconds)
         return np.log((decoding + on_their_way) / concurrency)
 
-    axis = _axis(plant)
+    axis = busy_axis(plant)
     busy = _crossing(axis, excess)
     return float(flow_at(plant, np.array([axis[-1] if busy is None else busy]), sizing).rate[0])
 

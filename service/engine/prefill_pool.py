@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from service.engine.batching import SteadyState
+from service.engine.load import Load
 from service.engine.memory import MemoryPlan
 from service.engine.operating_point import Replica
 from service.engine.spans import Array
@@ -96,19 +97,27 @@ class PrefillWorker:
         shared: Array = (1.0 - self.chunks[0] / chunk) * seconds / 2.0
         return queued + shared
 
-    def state_at(self, requests_per_second: float) -> SteadyState:
-        """Return the worker at a rate as a steady state without decoding: what a split stands on."""
-        rate = np.array([requests_per_second])
+    def state_at(self, requests_per_second: Array, load: Load | None = None) -> SteadyState:
+        """Return the worker as steady states without decoding: what a split stands on.
+
+        Parameters
+        ----------
+        requests_per_second
+            That reach one worker, shape (N,).
+        load
+            Instead of the worker's own: one whose times differ from state to state.
+        """
+        rate, used = requests_per_second, load or self.replica.load
         chunk, _ = self.step_at(rate)
-        nothing, one = np.zeros(1), np.ones(1)
+        nothing, one = np.zeros(rate.shape), np.ones(rate.shape)
         both = StepLoad(
-            np.zeros(2),
+            np.concatenate((nothing, nothing)),
             np.concatenate((nothing, chunk)),
             np.concatenate((nothing, chunk * self._ranks)),
         )
-        times = step_times(self.replica.load.coefficients, both)
-        mixed = times.total[1:]
-        busy = rate * self.replica.load.mean_uncached / (chunk * self._ranks) * mixed
+        times = step_times(used.coefficients, both)
+        mixed = times.total[rate.size :]
+        busy = rate * used.mean_uncached / (chunk * self._ranks) * mixed
         seconds = self.seconds_of(rate)
         return SteadyState(
             seen_batch=one,

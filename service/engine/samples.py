@@ -61,7 +61,7 @@ def sample_closed(subject: Subject, solved: Solved, policy: EnginePolicy, draws:
     """Return samples with the requests in flight held (equation U4)."""
     state = solved.state
     seen = np.full(draws.step.shape, float(state.seen_batch[0]))
-    sampled = _evaluated(subject, policy, (scaled(subject.load, draws), seen, "closed"))
+    sampled = evaluated(subject, policy, (scaled(subject.load, draws), seen, "closed"))
     tpot = float(state.tpot_seconds[0]) * np.exp(draws.tpot_log_spread * draws.step)
     first = float(state.ttft_seconds[0]) * np.exp(draws.ttft_log_spread * draws.first)
     tokens = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS) * subject.load.tokens_per_step
@@ -95,14 +95,14 @@ def sample_arrivals(
     state = subject.state
     load = scaled(subject.load, draws)
     count = draws.step.shape[0]
-    here = _evaluated(subject, policy, (load, np.full(count, float(state.seen_batch[0])), "open"))
+    here = evaluated(subject, policy, (load, np.full(count, float(state.seen_batch[0])), "open"))
     factor = np.exp(draws.tpot_log_spread * draws.step)
     factor *= float(state.tpot_seconds[0]) / here.state.tpot_seconds
     tokens = max(subject.load.mean_steps, SHORTEST_DECODE_STEPS) * subject.load.tokens_per_step
 
     def excess(others: Array) -> Array:
         """Return ln of what is served over what arrives, for other sequences of shape (points, N)."""
-        grid = _evaluated(subject, policy, (load, 1.0 + others.ravel(), "open")).state
+        grid = evaluated(subject, policy, (load, 1.0 + others.ravel(), "open")).state
         served: Array = np.log(others / (tokens * rate * factor * grid.tpot_seconds.reshape(others.shape)))
         return served
 
@@ -111,7 +111,7 @@ def sample_arrivals(
     narrow, values, _ = _bracket(wide, excess)
     part = np.clip(-values[0] / np.maximum(values[1] - values[0], 1e-12), 0.0, 1.0)
     seen = 1.0 + np.where(overloaded, ends[1], narrow[0] * (narrow[1] / narrow[0]) ** part)
-    found = _evaluated(subject, policy, (load, seen, "open"))
+    found = evaluated(subject, policy, (load, seen, "open"))
     waits = draws.ttft_log_spread * draws.first - draws.tpot_log_spread * draws.step
     plain, mixed = busy_seconds_of(found)
     return Sampled(
@@ -136,7 +136,8 @@ def scaled(load: Load, draws: Draws) -> Load:
     return replace(load, coefficients=replace(load.coefficients, scale=scale))
 
 
-def _evaluated(subject: Subject, policy: EnginePolicy, asked: tuple[Load, Array, Population]) -> Subject:
+def evaluated(subject: Subject, policy: EnginePolicy, asked: tuple[Load, Array, Population]) -> Subject:
+    """Return a subject with a load, seen batches and a population of its own."""
     load, seen, population = asked
     state: SteadyState = steady_state(subject.table, load, policy, seen, population)
     return replace(subject, load=load, state=state)

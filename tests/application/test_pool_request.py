@@ -18,7 +18,6 @@ from service.application.requests import (
     PrefillPoolRequest,
     PriceRequest,
     ServingRequest,
-    UncertaintyRequest,
 )
 from service.engine.errors import EngineError
 from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, make_estimate_request, workload
@@ -120,7 +119,6 @@ BAD: list[tuple[str, dict[str, Any]]] = [
                       "utilisation": None}),
     ("include", {"include": ("splits",)}),
     ("utilisation_range", {"utilisation_range": (0.2, 0.8)}),
-    ("uncertainty", {"uncertainty": UncertaintyRequest()}),
     ("split", {"split": "marginal"}),
     ("closure", {"closure": "fixed_batch"}),
     ("operating_point.replicas", {"operating_point": replace(in_flight(8.0), replicas=2)}),

@@ -1,9 +1,11 @@
 """Both pools on the page of an estimate, from the command as typed and from an answer."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
+from service.application.requests import PriceRequest, UncertaintyRequest
 from service.cli.estimate_text import estimate_text
 from tests.builders.estimates import make_estimate
 from tests.builders.pools import given, in_flight, make_pooled, planned
@@ -26,6 +28,14 @@ def test_a_page_shows_both_pools_what_is_idle_and_the_transfer() -> None:
 def test_a_planned_prefill_pool_is_a_fraction() -> None:
     answer, pools = make_pooled(pools=planned())
     assert f"{pools.prefill.workers:.4g} prefill workers to a decode worker" in estimate_text(answer)
+
+
+def test_intervals_say_how_sure_prefill_is() -> None:
+    answer, _ = make_pooled(uncertainty=UncertaintyRequest(samples=64))
+    assert "prefill pool: spread of ln of its steps 0.39; the same price" in estimate_text(answer)
+    own = planned(price=PriceRequest(amount=Decimal(3), currency="USD"))
+    answer, _ = make_pooled(uncertainty=UncertaintyRequest(samples=64), pools=own)
+    assert "price USD 3 to 3 per hour over 1 rows" in estimate_text(answer)
 
 
 def test_a_page_without_pools_is_about_a_replica() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from service.economics.intervals import (
     DIMENSIONS,
+    MOST_DIMENSIONS,
     interval,
     normal_points,
     normal_quantile,
@@ -71,3 +72,15 @@ def test_256_draws_find_the_quantiles_of_a_log_normal(seed: int) -> None:
     half = exp(0.2 * NormalDist().inv_cdf(0.9))
     for column in found.T:
         assert column == pytest.approx([1 / half, 1.0, half], rel=0.01)
+
+
+def test_further_dimensions_leave_the_first_ones_as_they_are() -> None:
+    assert np.array_equal(sobol_points(128, 4, MOST_DIMENSIONS)[:DIMENSIONS], sobol_points(128, 4))
+
+
+def test_further_dimensions_are_as_even_and_as_apart() -> None:
+    points = sobol_points(1024, 2, MOST_DIMENSIONS)
+    for row in np.floor(points * 1024).astype(int):
+        assert np.array_equal(np.sort(row), np.arange(1024))
+    correlation = np.corrcoef(normal_points(1024, 2, MOST_DIMENSIONS))
+    assert np.abs(correlation - np.eye(MOST_DIMENSIONS)).max() < 0.05

@@ -86,7 +86,7 @@ def test_a_split_of_a_prefill_worker_has_no_decoding_and_pays_output_for_the_hea
     base = make_prefill_worker()
     worker = replace(base, replica=replace(base.replica, load=load))
     rate = worker.requests_per_second / 2
-    subject = Subject(table, load, moments, worker.state_at(rate))
+    subject = Subject(table, load, moments, worker.state_at(np.array([rate])))
     split = attribute(subject)
     assert split.shares.sum() == pytest.approx(1.0, abs=1e-12)
     assert split.mixed_time_share == 1.0
