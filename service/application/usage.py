@@ -20,7 +20,7 @@ from service.application.usage_answers import (
 from service.application.usage_conversion import ChargeConverter
 from service.application.usage_cost import modelled_usage
 from service.application.usage_requests import UsageRequest
-from service.application.usage_views import digest_of, price_used, quantity_text
+from service.application.usage_views import digest_of, price_used, quantity_text, rate_text
 from service.billing.adjustments import Adjustment, AdjustmentLine, adjust
 from service.billing.charges import Charge, ChargeFacts, LineRate, PriceRow
 from service.billing.decomposition import Quantity
@@ -79,7 +79,7 @@ class UsagePricer:
         facts = ChargeFacts(request.at, tier, request.region, request.variant, request.backdate is not None)
         charge = book.charge(usage, facts)
         adjusted = _adjusted(charge, request)
-        lines, adjustments, amount = kept.lines(charge, adjusted, request.round_digits)
+        lines, rates, adjustments, amount = kept.lines(charge, adjusted, request.round_digits)
         texts = {
             meter: str(quantity) if quantity.__class__ is int else quantity_text(quantity)
             for meter, quantity in usage.items()
@@ -92,7 +92,6 @@ class UsagePricer:
             if converted is not None and converted.currency == estimate.currency:
                 charged = (converted.currency, converted.total)
             deployment = modelled_usage(estimate, usage, charged)
-        revision = snapshot.info.revision
         return UsageAnswer(
             reference=request.reference,
             provider=request.provider,
@@ -108,10 +107,10 @@ class UsagePricer:
             rounded_to_digits=request.round_digits,
             converted=converted,
             deployment=deployment,
-            known_at=f"r{revision if request.known_at is None else request.known_at}",
-            catalog_revision=revision,
+            known_at=kept.known_at if request.known_at is None else f"r{request.known_at}",
+            catalog_revision=kept.revision,
             catalog_age_seconds=0.0,
-            digest=digest_of(request, model, texts, (lines, adjustments, converted)),
+            digest=digest_of(request, model, texts, (rates, adjustments, converted)),
         )
 
     def _converted(
@@ -161,9 +160,11 @@ class _Kept:
 
     def __init__(self, snapshot: CatalogSnapshot) -> None:
         self.snapshot = snapshot
+        self.revision = snapshot.info.revision
+        self.known_at = f"r{self.revision}"
         self._books: dict[tuple[str, str, int | None, str | None], PriceBook] = {}
         self._names: dict[tuple[str, str], UnknownIdError] = {}
-        self._prices: dict[int, tuple[LineRate, PriceUsed]] = {}
+        self._prices: dict[int, tuple[LineRate, PriceUsed, str]] = {}
 
     def book(self, request: UsageRequest, model: str) -> PriceBook:
         """Return the price rows of a record's listing."""
@@ -206,8 +207,8 @@ class _Kept:
 
     def lines(
         self, charge: Charge, adjusted: Sequence[AdjustmentLine], digits: int | None
-    ) -> tuple[tuple[UsageLine, ...], tuple[AdjustmentAnswer, ...], Decimal]:
-        """Return lines, adjustments and their sum, rounded where asked."""
+    ) -> tuple[tuple[UsageLine, ...], list[str], tuple[AdjustmentAnswer, ...], Decimal]:
+        """Return lines, their rates for a digest, adjustments and the sum, rounded where asked."""
         amounts: Sequence[Decimal] = [line.charge for line in charge.lines]
         changes: Sequence[Decimal] = [line.amount for line in adjusted]
         amount = charge.total
@@ -217,31 +218,26 @@ class _Kept:
         elif adjusted:
             amount = total([amount, *changes])
         known = self._prices
-        lines = tuple(
-            [
-                UsageLine(
-                    line.rate.meter,
-                    line.rate.priced_as,
-                    (known.get(id(line.rate)) or self._keep_price(line.rate))[1],
-                    Decimal(line.quantity),
-                    value,
-                    line.exact,
-                )
-                for line, value in zip(charge.lines, amounts, strict=True)
-            ]
-        )
+        lines, rates = [], []
+        for line, value in zip(charge.lines, amounts, strict=True):
+            rate = line.rate
+            _, price, text = known.get(id(rate)) or self._keep_price(rate)
+            quantity = Decimal(line.quantity)
+            lines.append(UsageLine(rate.meter, rate.priced_as, price, quantity, value, line.exact))
+            rates.append(text)
         adjustments = tuple(
             AdjustmentAnswer(line.name, line.kind, line.percent, line.base, value, line.exact)
             for line, value in zip(adjusted, changes, strict=True)
         )
-        return lines, adjustments, amount
+        return tuple(lines), rates, adjustments, amount
 
-    def _keep_price(self, rate: LineRate) -> tuple[LineRate, PriceUsed]:
-        """Return the row of a rate as answers show it; one object for one rate."""
+    def _keep_price(self, rate: LineRate) -> tuple[LineRate, PriceUsed, str]:
+        """Return the row of a rate as answers show it, and as a digest does; one object for one rate."""
         if len(self._prices) >= _KEPT_PRICES:
             self._prices.clear()
         # The rate is kept beside its view, so that its id stays its own.
-        kept = self._prices[id(rate)] = (rate, price_used(rate))
+        price = price_used(rate)
+        kept = self._prices[id(rate)] = (rate, price, rate_text(rate.meter, price))
         return kept
 
 

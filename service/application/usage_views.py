@@ -7,14 +7,12 @@ from functools import lru_cache
 from typing import Final
 
 from service.application.render import render_datetime
-from service.application.usage_answers import AdjustmentAnswer, ConvertedCharge, PriceUsed, UsageLine
+from service.application.usage_answers import AdjustmentAnswer, ConvertedCharge, PriceUsed
 from service.application.usage_requests import UsageRequest
 from service.billing.charges import LineRate
 from service.billing.decomposition import Quantity
 from service.billing.money import format_amount
 from service.billing.selectors import Selector
-
-_KEPT_PRICES: Final = 16_384
 
 
 def price_used(rate: LineRate) -> PriceUsed:
@@ -53,17 +51,17 @@ def digest_of(
     request: UsageRequest,
     model: str,
     usage: Mapping[str, str],
-    outcome: tuple[Sequence[UsageLine], Sequence[AdjustmentAnswer], ConvertedCharge | None],
+    outcome: tuple[Sequence[str], Sequence[AdjustmentAnswer], ConvertedCharge | None],
 ) -> str:
-    """Return a digest over the record and the rows used, by their content and not by their numbers."""
-    lines, adjustments, converted = outcome
+    """Return a digest over the record and the rows used, by their content and not by their numbers.
+
+    ``outcome`` are the :func:`rate_text` of each line, adjustments and conversion.
+    """
+    rates, adjustments, converted = outcome
     parts = [request.provider, model, render_datetime(request.at), str(request.round_digits)]
     parts += [f"{meter} {quantity}" for meter, quantity in sorted(usage.items())]
     # Charges follow from quantities, rows and adjustments.
-    known = _ROW_TEXTS
-    parts += [
-        f"{line.meter} {(known.get(id(line.price)) or _keep_row_text(line.price))[1]}" for line in lines
-    ]
+    parts += rates
     if adjustments:
         parts += [f"{item.name} {item.kind} {item.percent} {item.charge}" for item in adjustments]
     if converted is not None:
@@ -72,15 +70,9 @@ def digest_of(
     return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-_ROW_TEXTS: dict[int, tuple[PriceUsed, str]] = {}
-
-
-def _keep_row_text(price: PriceUsed) -> tuple[PriceUsed, str]:
-    if len(_ROW_TEXTS) >= _KEPT_PRICES:
-        _ROW_TEXTS.clear()
-    text = (
-        f"{price.source} {price.amount} {price.currency} {price.per} {price.valid_from} "
+def rate_text(meter: str, price: PriceUsed) -> str:
+    """Return what a digest says of a line: its meter and the content of the row that priced it."""
+    return (
+        f"{meter} {price.source} {price.amount} {price.currency} {price.per} {price.valid_from} "
         f"{price.valid_from_basis} {sorted(price.selector.items())}"
     )
-    kept = _ROW_TEXTS[id(price)] = (price, text)
-    return kept
