@@ -126,6 +126,7 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
             *chosen.warnings,
             *_speculation_warnings(subject.work, serving, serving_defaults),
             *_overlap_warnings(table),
+            *_vendor_warnings(policy, accelerator),
         ),
         content=_digest(subject, accelerator, (chosen.formats, policy, calibration, speculation)),
     )
@@ -161,6 +162,17 @@ def _overlap_warnings(table: ReplicaTable) -> tuple[str, ...]:
     return (
         "serving.overlap changes nothing: it hides the exchange of tokens between experts on several "
         "attention-DP ranks, and this deployment has none.",
+    )
+
+
+def _vendor_warnings(policy: EnginePolicy, accelerator: AcceleratorRecord) -> tuple[str, ...]:
+    """Return that an engine is not made for an accelerator, where that is known."""
+    vendor = accelerator.spec.vendor
+    if not policy.vendors or vendor in policy.vendors:
+        return ()
+    return (
+        f"{policy.name} is not made for {accelerator.id}: it runs on accelerators of "
+        f"{', '.join(policy.vendors)}, this one is of {vendor}. The figures are those of its defaults there.",
     )
 
 

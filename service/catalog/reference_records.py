@@ -6,7 +6,14 @@ from decimal import Decimal
 from typing import Final
 
 from service.application.ports import AcceleratorRecord, ModelRecord, SourceKind, SourceRecord
-from service.catalog.seed_schema import AcceleratorSeed, EngineReleaseSeed, FigureSeed, FormatSeed, SourceSeed
+from service.catalog.seed_schema import (
+    AcceleratorSeed,
+    EngineReleaseSeed,
+    EngineSeed,
+    FigureSeed,
+    FormatSeed,
+    SourceSeed,
+)
 from service.engine.architecture import derive_work
 from service.engine.types import Accelerator, EnginePolicy, NumberFormat
 from service.model_configs.schema import parse_model_document
@@ -45,10 +52,10 @@ def number_format(document: Mapping[str, object]) -> NumberFormat:
     return NumberFormat(seed.name, float(seed.bytes_per_element), seed.compute_format)
 
 
-def engine_policy(engine: str, release: EngineReleaseSeed) -> EnginePolicy:
+def engine_policy(engine: EngineSeed, release: EngineReleaseSeed) -> EnginePolicy:
     """Return the defaults of one release."""
     return EnginePolicy(
-        name=engine,
+        name=engine.name,
         token_budget=release.token_budget,
         token_budget_covers_prompt=release.token_budget_covers_prompt,
         reserve=release.reserve,
@@ -57,6 +64,7 @@ def engine_policy(engine: str, release: EngineReleaseSeed) -> EnginePolicy:
         max_batch=release.max_batch,
         kv_cache_format_by_precision=release.kv_cache_format_by_precision,
         release=release.release,
+        vendors=engine.vendors,
     )
 
 

@@ -68,10 +68,10 @@ class ParsedReferences:
         """
         engine = self.engines[self.find("engine_policy", name)]
         if release is None:
-            return engine_policy(engine.name, engine.releases[-1])
+            return engine_policy(engine, engine.releases[-1])
         for known in engine.releases:
             if known.release == release:
-                return engine_policy(engine.name, known)
+                return engine_policy(engine, known)
         raise UnknownIdError("engine release", release, [known.release for known in engine.releases[::-1]])
 
     def calibration(self, name: str | None, family: str, vendor: str, engine: str) -> Calibration:

@@ -251,7 +251,16 @@ class EngineSeed(SeedModel):
     name: Slug
     aliases: tuple[str, ...] = ()
     display_name: Name | None = None
+    vendors: tuple[Slug, ...] = ()
+    """Of the accelerators that it runs on; empty where no source says."""
+    vendors_source: Slug | None = None
     releases: Annotated[tuple[EngineReleaseSeed, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _vendors_have_a_source(self) -> Self:
+        if self.vendors and self.vendors_source is None:
+            raise ValueError("vendors need vendors_source")
+        return self
 
     @model_validator(mode="after")
     def _releases_are_in_order(self) -> Self:

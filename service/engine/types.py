@@ -225,6 +225,8 @@ class EnginePolicy:
     """True where attention-DP ranks hold prompts back to prefill together (TensorRT-LLM's balance)."""
     release: str = ""
     """Release whose defaults these are; ``name`` is the engine's."""
+    vendors: tuple[str, ...] = ()
+    """Of the accelerators that the engine runs on; empty where nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,14 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 MODELS = ("llama-3.1-70b", "llama-3.1-8b", "gpt-oss-120b", "deepseek-v3", "qwen3.5-35b-a3b", "qwen3-0.6b")
 POLICIES = (
     replace(POLICY, release="0.9.0", kv_cache_format_by_precision={"fp8": "fp8"}),
-    replace(POLICY, name="trtllm", release="1.0.0", token_budget_covers_prompt=True, reserve="full"),
+    replace(
+        POLICY,
+        name="trtllm",
+        release="1.0.0",
+        token_budget_covers_prompt=True,
+        reserve="full",
+        vendors=("nvidia",),
+    ),
 )
 
 

@@ -128,6 +128,7 @@ def test_sources_are_sorted_and_every_citation_is_one_of_them() -> None:
     cited |= {figure.second_source for _, _, figure in all_figures() if figure.second_source}
     cited |= {seed.source for seed in FORMATS.values()}
     cited |= {release.source for engine in ENGINES.values() for release in engine.releases}
+    cited |= {engine.vendors_source for engine in ENGINES.values() if engine.vendors_source is not None}
     cited |= {price.source for price in PRICES}
     assert cited <= set(ids)
 
@@ -318,6 +319,12 @@ def test_formats_count_their_scales() -> None:
     assert list(FORMATS) == sorted(FORMATS)
     assert FORMATS["int4_wo"].compute_format == "bf16"
     assert FORMATS["mxfp4"].compute_format == FORMATS["nvfp4"].compute_format == "fp4"
+
+
+def test_engines_run_on_vendors_that_the_catalog_has() -> None:
+    known = {accelerator.vendor for accelerator in ACCELERATORS.values()}
+    assert all(set(engine.vendors) <= known for engine in ENGINES.values())
+    assert ENGINES["trtllm"].vendors == ("nvidia",)  # its page of supported hardware lists no other
 
 
 def test_engines_reserve_as_measured_runs_show() -> None:
