@@ -179,11 +179,13 @@ def _service(system: System, document: Mapping[str, Any]) -> Iterator[Row]:
     output = service["context_tokens"] / (ratio + 0.5)
     prompt, cached_share = output * ratio, day["cached_tokens"] / day["input_tokens"]
     into, out = Layout(**service["prefill"]), Layout(**service["decode"])
-    prefill = _replica(system, into, (prompt, prompt * cached_share, 1.0))
-    fresh = bare_prefill_rate(prefill) / into.accelerators * np.array([1.0, 1.0 / _computing(prefill)])
+    # Both pools run two micro-batches; what one batch without communication would do bounds that.
+    prefill, alone = _replicas(system, into, (prompt, prompt * cached_share, 1.0))
+    hidden = bare_prefill_rate(alone) / _computing(alone)
+    fresh = np.array([bare_prefill_rate(prefill), hidden]) / into.accelerators
     limit = 1.0 / service["tokens_per_second_per_user"]
-    decoding = _replica(system, out, (prompt, prompt, output))
-    batches = np.array([_batch_within(decoding, limit, collectives=counted) for counted in (True, False)])
+    decoding, bare = _replicas(system, out, (prompt, prompt, output))
+    batches = np.array([_batch_within(decoding, limit), _batch_within(bare, limit, collectives=False)])
     rates = np.stack((fresh / (1.0 - cached_share), batches / limit / out.tp)) * per_node
     tokens = np.array([day["input_tokens"], day["output_tokens"]]) / SECONDS_PER_DAY
     nodes = (tokens[:, None] / rates).sum(axis=0)
@@ -223,10 +225,11 @@ def _batch_within(decoding: Replica, limit: float, *, collectives: bool = True) 
     return float(np.interp(limit, seconds, batches))
 
 
-def _replica(system: System, layout: Layout, lengths: tuple[float, float, float]) -> Replica:
-    # Both pools of the service run two micro-batches.
-    table = system.table(layout, None, overlaps=True)
-    return Replica(table, _load(table, lengths), system.policy)
+def _replicas(system: System, layout: Layout, lengths: tuple[float, float, float]) -> tuple[Replica, Replica]:
+    """Return a worker whose steps run as two micro-batches, and one whose steps run whole."""
+    tables = [system.table(layout, None, overlaps=overlaps) for overlaps in (True, False)]
+    two, one = (Replica(table, _load(table, lengths), system.policy) for table in tables)
+    return two, one
 
 
 def _as_laid_out(work: ModelWork, model: Mapping[str, Any]) -> ModelWork:
