@@ -24,7 +24,7 @@ from service.application.cost_answers import CostBasis
 from service.application.digests import digest_with
 from service.application.evidence import Asked, sentence_of, warnings_of
 from service.application.evidence_answers import Evidence
-from service.application.explain import explain_with
+from service.application.explain import explain_overlap, explain_with
 from service.application.list_comparison import ModelledCost, Prepared, compare_with_list
 from service.application.pool_energy import pooled_energy
 from service.application.pool_explain import explain_pools
@@ -114,6 +114,8 @@ def pooled_answer(
         list_prices=compare_with_list(listings, ModelledCost(rates, cost, whole.price.currency, busiest)),
         explanation=(
             *explain_with(rates, pools.decode.bounds, point, explain_pools(pools, point)),
+            *explain_overlap(decode.subject.state.steps),
+            *(f"Prefill pool: {text}" for text in explain_overlap(solution.prefill.subject.state.steps)),
             sentence_of(evidence),
         ),
         warnings=_warnings(solution, evidence),

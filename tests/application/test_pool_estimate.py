@@ -58,6 +58,8 @@ MANY: list[dict[str, Any]] = [
     {**DEEPSEEK, "layout": LayoutRequest(tp=8), "workload": MIX},
     {**DEEPSEEK, "layout": LayoutRequest(attention_dp=16, moe_ep=16), "kv_view": "by_cause",
      "pools": given(1, 1, layout=LayoutRequest(attention_dp=8, moe_ep=8)), "operating_point": in_flight(500)},
+    {**DEEPSEEK, "layout": LayoutRequest(attention_dp=16, moe_ep=16), "operating_point": in_flight(2000),
+     "serving": ServingRequest(overlap="two_batch"), "workload": MIX},
     {"model": "qwen3.5-35b-a3b", "layout": LayoutRequest(tp=2)},
     {"formats": FormatsRequest(precision="fp8")},
 ]  # fmt: skip
@@ -356,6 +358,24 @@ def test_a_digest_knows_both_pools() -> None:
         )
     }
     assert len(digests) == 6
+
+
+def test_micro_batches_overlap_in_both_pools() -> None:
+    wide: dict[str, Any] = {**DEEPSEEK, "layout": LayoutRequest(attention_dp=16, moe_ep=16)}
+    point = in_flight(4000)
+    plain, before = make_pooled(**wide, operating_point=point)
+    hidden, pools = make_pooled(
+        **wide, operating_point=point, serving=ServingRequest(overlap="two_batch"), pools=planned()
+    )
+    assert pools.prefill.requests_per_second_capacity / pools.prefill.workers > (
+        before.prefill.requests_per_second_capacity / before.prefill.workers
+    )
+    assert hidden.cost_per_request < plain.cost_per_request
+    assert hidden.resolved.pools is not None
+    assert hidden.resolved.pools.prefill is not None
+    assert hidden.resolved.pools.prefill.serving is not None
+    assert hidden.resolved.pools.prefill.serving.overlap == "two_batch"
+    assert any(text.startswith("Prefill pool: ") and "micro-batches" in text for text in hidden.explanation)
 
 
 def test_drafts_are_made_by_decode_workers_alone() -> None:
