@@ -4,7 +4,7 @@ Deployments are compiled once for a catalog state and kept; answers never are.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -124,7 +124,7 @@ def deploy(request: EstimateRequest, snapshot: CatalogSnapshot) -> Deployment:
         defaulted=(*layout_defaults, *serving_defaults, *chosen.defaulted),
         warnings=(
             *chosen.warnings,
-            *_speculation_warnings(subject.work, serving, serving_defaults),
+            *_speculation_warnings(subject.work, serving),
             *_overlap_warnings(table),
             *_vendor_warnings(policy, accelerator),
         ),
@@ -136,14 +136,12 @@ def _digest(subject: Subject, accelerator: AcceleratorRecord, others: tuple[obje
     return hashlib.sha256(repr((subject.work, accelerator.spec, others)).encode()).hexdigest()
 
 
-def _speculation_warnings(
-    work: ModelWork, serving: ServingRequest, defaulted: Sequence[str]
-) -> tuple[str, ...]:
+def _speculation_warnings(work: ModelWork, serving: ServingRequest) -> tuple[str, ...]:
     """Return what is assumed of a deployment that speculates."""
     if not serving.draft_tokens:
         return ()
     said = []
-    if "serving.acceptance" in defaulted:
+    if serving.acceptance == DEFAULT_ACCEPTANCE:
         said.append(
             f"Each draft is taken to be accepted with probability {serving.acceptance:g}, give or take "
             f"{ACCEPTANCE_SPREAD:g}: measure it, or state it as serving.acceptance."

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from service.application.errors import InvalidRequestError
+from service.application.estimate import estimate
 from service.application.requests import EstimateRequest, OperatingPointRequest, ServingRequest
 from service.engine.speculation import DEFAULT_ACCEPTANCE
-from tests.builders.estimates import make_estimate, workload
+from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, workload
 
 LONE = OperatingPointRequest(kind="concurrency", concurrency=1.0)
 FLEET = OperatingPointRequest(kind="arrival_rate", requests_per_second=0.5, replicas=2)
@@ -94,3 +95,12 @@ def test_the_resolved_request_gives_the_same_answer() -> None:
     assert isinstance(answer.resolved, EstimateRequest)
     again = make_estimate(serving=answer.resolved.serving)
     assert again.digest == answer.digest
+
+
+def test_what_was_resolved_says_the_same_again() -> None:
+    first = make_estimate(**_drafting(2))
+    again = estimate(first.resolved, SNAPSHOT, NOW)
+    assert again.warnings == first.warnings
+    assert any("accepted with probability" in warning for warning in first.warnings)
+    stated = make_estimate(**_drafting(2, 0.6))
+    assert not any("accepted with probability" in warning for warning in stated.warnings)

@@ -14,8 +14,8 @@ from service.api.documentation import BATCH_BODY, BATCH_RESPONSE, ESTIMATE_BODY,
 from service.api.schemas.from_dataclass import model_of
 from service.application.answers import EstimateAnswer
 
-_SAMPLES = b'"uncertainty"'
-"""Thousands of samples take longer than the event loop may be held; where this only stands in a text, the
+_LONGER = (b'"uncertainty"', b'"pools"')
+"""Fields whose answer takes longer than the event loop may be held; where one only stands in a text, the
 pool answers as well."""
 
 
@@ -30,7 +30,7 @@ async def estimate(request: Request) -> Response:
     body = await read_body(request, services.limits.body_bytes, services.limits.body_idle_seconds)
     snapshot = await snapshot_of(request, services)
     work = partial(compute_estimate, body, snapshot, services, services.clock())
-    if len(body) <= services.limits.inline_body_bytes and _SAMPLES not in body:
+    if len(body) <= services.limits.inline_body_bytes and not any(name in body for name in _LONGER):
         return Response(encode_answer(work()), media_type="application/json")
     content = await services.heavy.run(lambda: encode_answer(work()))
     return Response(content, media_type="application/json")
