@@ -94,7 +94,7 @@ def compare_all(snapshot: CatalogSnapshot) -> list[Compared]:
     for path in sorted(FOLDER.glob("*.yaml")):
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         system = system_of(document, snapshot)
-        rows = _service(system, document) if "service" in document else _cases(system, document)
+        rows = service_rows(system, document) if "service" in document else _cases(system, document)
         found += [Compared(document["name"], *row, system.calibration.level) for row in rows]
     return found
 
@@ -171,7 +171,7 @@ def _seconds(table: ReplicaTable, case: Mapping[str, Any]) -> Array:
     return first + (output - 1.0) * decode_seconds(table, batch, (prompt, output - 1.0))
 
 
-def _service(system: System, document: Mapping[str, Any]) -> Iterator[Row]:
+def service_rows(system: System, document: Mapping[str, Any], *, overlaps: bool = True) -> Iterator[Row]:
     """Return a disaggregated service by its day: each pool alone, nodes as the day's tokens need them."""
     service = document["service"]
     day, published, per_node = service["day"], service["published"], float(service["gpus_per_node"])
@@ -180,11 +180,11 @@ def _service(system: System, document: Mapping[str, Any]) -> Iterator[Row]:
     prompt, cached_share = output * ratio, day["cached_tokens"] / day["input_tokens"]
     into, out = Layout(**service["prefill"]), Layout(**service["decode"])
     # Both pools run two micro-batches; what one batch without communication would do bounds that.
-    prefill, alone = _replicas(system, into, (prompt, prompt * cached_share, 1.0))
+    prefill, alone = _replicas((system, overlaps), into, (prompt, prompt * cached_share, 1.0))
     hidden = bare_prefill_rate(alone) / _computing(alone)
     fresh = np.array([bare_prefill_rate(prefill), hidden]) / into.accelerators
     limit = 1.0 / service["tokens_per_second_per_user"]
-    decoding, bare = _replicas(system, out, (prompt, prompt, output))
+    decoding, bare = _replicas((system, overlaps), out, (prompt, prompt, output))
     batches = np.array([_batch_within(decoding, limit), _batch_within(bare, limit, collectives=False)])
     rates = np.stack((fresh / (1.0 - cached_share), batches / limit / out.tp)) * per_node
     tokens = np.array([day["input_tokens"], day["output_tokens"]]) / SECONDS_PER_DAY
@@ -225,9 +225,12 @@ def _batch_within(decoding: Replica, limit: float, *, collectives: bool = True) 
     return float(np.interp(limit, seconds, batches))
 
 
-def _replicas(system: System, layout: Layout, lengths: tuple[float, float, float]) -> tuple[Replica, Replica]:
-    """Return a worker whose steps run as two micro-batches, and one whose steps run whole."""
-    tables = [system.table(layout, None, overlaps=overlaps) for overlaps in (True, False)]
+def _replicas(
+    served: tuple[System, bool], layout: Layout, lengths: tuple[float, float, float]
+) -> tuple[Replica, Replica]:
+    """Return a worker whose steps run as two micro-batches where it overlaps, and one whose run whole."""
+    system, overlaps = served
+    tables = [system.table(layout, None, overlaps=two) for two in (overlaps, False)]
     two, one = (Replica(table, _load(table, lengths), system.policy) for table in tables)
     return two, one
 

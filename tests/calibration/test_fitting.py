@@ -44,12 +44,13 @@ LOADS = (
 TRUE = {
     "gemm.compute": 0.52, "gemm.memory": 0.71, "gemm.half": 90.0, "experts.compute": 0.33,
     "experts.memory": 0.61, "experts.half": 20.0, "attention_prefill.compute": 0.41,
-    "attention_decode.compute": 0.3, "attention_decode.memory": 0.55, "recurrent.memory": 0.5,
+    "attention_decode.compute": 0.6, "attention_decode.memory": 0.55, "recurrent.memory": 0.5,
     "launch": 2.1e-5, "eager": 8e-5, "host": 1.1e-3, "sequence": 1.5e-5, "latency": 5e-6, "network": 0.45,
     "imbalance": 1.3,
 }  # fmt: skip
 IDENTIFIABLE = [name for name in TRUE if name != "attention_decode.compute"]
-"""Decode attention is never bound by arithmetic in these runs, so nothing says how fast it computes."""
+"""Decode attention is never bound by arithmetic in these runs, so nothing says how fast it computes; its
+true value is the centre of its prior."""
 
 
 def _cases() -> list[tuple[ModelWork, Layout, StepLoad]]:
