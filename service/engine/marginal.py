@@ -186,7 +186,7 @@ def _nothing_once(point: MarginalPoint, load: Load, batch: float) -> tuple[Load,
     layout = point.table.layout
     per_rank = max(batch / (layout.attention_dp * layout.pp), 1.0)
     now = steady_state(
-        point.table, _load(point, point.mix), point.policy, np.array([batch]), point.population
+        point.table, _load(point, point.mix), point.policy, np.array([max(batch, 1.0)]), point.population
     )
     # A budget is a whole number in practice; here it cuts chunks at exactly their present size.
     budget: Any = float(now.chunk_tokens[0]) + per_rank

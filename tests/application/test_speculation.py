@@ -2,11 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.application.errors import InvalidRequestError
 from service.application.estimate import estimate
-from service.application.requests import EstimateRequest, OperatingPointRequest, ServingRequest
+from service.application.requests import (
+    EstimateRequest,
+    LayoutRequest,
+    OperatingPointRequest,
+    ServingRequest,
+)
 from service.engine.speculation import DEFAULT_ACCEPTANCE
 from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, workload
 
@@ -104,3 +110,17 @@ def test_what_was_resolved_says_the_same_again() -> None:
     assert any("accepted with probability" in warning for warning in first.warnings)
     stated = make_estimate(**_drafting(2, 0.6))
     assert not any("accepted with probability" in warning for warning in stated.warnings)
+
+
+def test_a_lone_short_answer_has_its_marginal_cost_too() -> None:
+    """Two tokens with drafts take less than half a step, so fewer than one sequence decodes on average."""
+    with np.errstate(invalid="raise"):
+        answer = make_estimate(
+            model="gpt-oss-120b",
+            layout=LayoutRequest(tp=1, attention_dp=32),
+            workload=workload((1, 9000, 2, 0.0)),
+            operating_point=LONE,
+            include=("splits",),
+            **_drafting(2),
+        )
+    assert {split.rule for split in answer.splits} == {"shapley", "phase", "marginal"}
