@@ -70,7 +70,7 @@ class OperatingPoint:
     utilisation: float
     limited_by: str
     """What keeps the batch from growing: concurrency, tpot, ttft, memory, prefill, max_batch, arrivals,
-    throughput; with `pools` also prefill_pool."""
+    throughput; with `pools` also prefill_pool and transfer."""
     prefill_step_share: float
     """Share of steps that carry a prefill chunk."""
     chunk_tokens: float

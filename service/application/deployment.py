@@ -252,14 +252,25 @@ def _layout(
         asked.attention_dp if asked.attention_dp is not None else 1,
         asked.moe_ep if asked.moe_ep is not None else 1,
     )
-    if layout.accelerators > MAX_ACCELERATORS:
-        raise LimitExceededError(
-            f"The layout uses {layout.accelerators} accelerators; at most {MAX_ACCELERATORS} are accepted.",
-            field="layout",
-            accepted={"maximum_accelerators": MAX_ACCELERATORS},
-        )
+    check_accelerators(layout.accelerators, "layout")
     names = ("tp", "pp", "attention_dp", "moe_ep")
     return layout, [f"layout.{name}" for name in names if getattr(asked, name) is None]
+
+
+def check_accelerators(count: int, field: str) -> None:
+    """Refuse more accelerators than are reckoned with.
+
+    Raises
+    ------
+    LimitExceededError
+        With the field that asks for them.
+    """
+    if count > MAX_ACCELERATORS:
+        raise LimitExceededError(
+            f"{field} comes to {count} accelerators; at most {MAX_ACCELERATORS} are accepted.",
+            field=field,
+            accepted={"maximum_accelerators": MAX_ACCELERATORS},
+        )
 
 
 def _smallest_tp(

@@ -109,6 +109,7 @@ _LIMITS = {
     "ttft": "A larger batch would be cheaper but exceed the limit on the time to the first token.",
     "throughput": "A larger batch would complete fewer requests per second.",
     "prefill_pool": "The batch follows from what the prefill pool hands over at its largest load.",
+    "transfer": "The batch cannot grow: the links bring no more prompts' caches a second.",
 }
 
 

@@ -92,7 +92,7 @@ def choose_gpu_price(
     rows = snapshot.gpu_prices(accelerator, as_of, known_at)
     if not rows:
         _refuse_undated(snapshot, accelerator, as_of, known_at)
-    row = _median(_narrow(rows, asked, accelerator))
+    row = _median(_above_zero(_narrow(rows, asked, accelerator), accelerator))
     request = PriceRequest(
         basis="rental",
         currency=row.price.currency,
@@ -122,7 +122,20 @@ def price_candidates(
     }
     asked = PriceRequest(currency=row.price.currency, commitment=row.commitment, **kept)
     rows = snapshot.gpu_prices(row.accelerator, request.as_of, request.known_at)
-    return _narrow(rows, asked, row.accelerator)
+    return _above_zero(_narrow(rows, asked, row.accelerator), row.accelerator)
+
+
+def _above_zero(rows: Sequence[GpuPriceRecord], accelerator: str) -> list[GpuPriceRecord]:
+    """Leave out what is given away: shares of nothing are no rates."""
+    left = [row for row in rows if row.price.amount > 0]
+    if not left:
+        raise InvalidRequestError(
+            f"Every price row of {accelerator} that is left is 0; name another row, or give price.amount "
+            "and price.currency.",
+            field="price",
+            code="price-not-found",
+        )
+    return left
 
 
 def _own(asked: PriceRequest) -> ChosenPrice:

@@ -202,7 +202,9 @@ def pools_of(solution: PooledSolution) -> Pools:
             link_bytes_per_second=transfer.link_bytes_per_second,
             sequences_in_transfer=reaching * transfer.seconds,
         ),
-        limited_by="prefill" if prefill.utilisation > decode.utilisation else "decode",
+        limited_by="prefill"
+        if point.limited_by == "prefill_pool" or prefill.utilisation > decode.utilisation
+        else "decode",
         prefill_workers_per_decode_worker=point.workers.prefill / point.workers.decode,
         requests_per_second=point.requests_per_second,
         concurrency=point.concurrency,

@@ -97,7 +97,9 @@ def resolve_pools(
     derived = _prefill_request(request, asked, decode)
     prefill = of_prefill(lambda: deployments.of(derived, snapshot))
     _check_cache(prefill, decode)
-    price = of_prefill(lambda: _prefill_price(whole, asked, prefill, (snapshot, prices)))
+    price = of_prefill(
+        lambda: _prefill_price(whole, (request.price, asked.price), prefill, (snapshot, prices))
+    )
     _check_currency(price, whole.price)
     workers = _workers(asked, pools.decode)
     load = _load(whole, asked, workers)
@@ -105,7 +107,8 @@ def resolve_pools(
         accelerator=prefill.accelerator.id,
         layout=prefill.layout_request,
         formats=prefill.formats_request,
-        serving=prefill.serving_request,
+        # How many decode together is a decode worker's; a prefill worker's steps end at the token budget.
+        serving=replace(prefill.serving_request, max_batch=None),
         price=price.request,
         workers=asked.workers,
         load=load,
@@ -134,10 +137,14 @@ def _refuse_what_has_no_pools(request: EstimateRequest) -> None:
     for path, one in (("price", price), ("pools.prefill.price", prefill.price)):
         if one is not None and one.basis not in (None, "rental"):
             wrong.append(f"{path}.basis")
-    drafts = prefill.serving
-    if drafts is not None and (drafts.draft_tokens or drafts.acceptance is not None):
-        named = "draft_tokens" if drafts.draft_tokens else "acceptance"
-        wrong.append(f"pools.prefill.serving.{named}")
+    serving = prefill.serving
+    if serving is not None:
+        named = {
+            "draft_tokens": bool(serving.draft_tokens),
+            "acceptance": serving.acceptance is not None,
+            "max_batch": serving.max_batch is not None,
+        }
+        wrong += [f"pools.prefill.serving.{name}" for name, given in named.items() if given]
     if wrong:
         why = _HINTS.get(wrong[0].rsplit(".", 1)[-1], "not modelled")
         raise InvalidRequestError(
@@ -154,6 +161,7 @@ _HINTS: Final = {
     "basis": "not rental, and only rental is modelled",
     "draft_tokens": "of workers that decode, and not a prefill worker's,",
     "acceptance": "of workers that decode, and not a prefill worker's,",
+    "max_batch": "of workers that decode, and not a prefill worker's,",
 }
 
 
@@ -206,24 +214,48 @@ def of_prefill(make: Callable[[], Answer]) -> Answer:
 
 def _prefill_price(
     whole: Resolved,
-    asked: PrefillPoolRequest,
+    said: tuple[PriceRequest | None, PriceRequest | None],
     prefill: Deployment,
     catalog: tuple[CatalogSnapshot, GpuPriceChooser],
 ) -> ChosenPrice:
-    """Return the price of a prefill worker's accelerators: the top level's where they are the same kind.
+    """Return the price of a prefill worker's accelerators: the top level's with what differs.
 
     Those of another kind take their own row of the catalog, in the same currency and commitment.
+    ``said`` is what the caller asked for of the whole and of the prefill pool.
     """
     snapshot, prices = catalog
-    request = whole.request
-    if asked.price is None and prefill.accelerator.id == whole.deployment.accelerator.id:
-        return whole.price
-    wanted = asked.price or PriceRequest(commitment=request.price.commitment if request.price else None)
+    request, (top, asked) = whole.request, said
+    if prefill.accelerator.id == whole.deployment.accelerator.id:
+        if asked is None or asked == PriceRequest():
+            return whole.price
+        wanted = _other_price(asked, top or PriceRequest())
+    else:
+        wanted = asked or PriceRequest()
+        if wanted.amount is None and wanted.commitment is None and request.price is not None:
+            wanted = replace(wanted, commitment=request.price.commitment)
     if wanted.amount is None and wanted.currency is None:
         wanted = replace(wanted, currency=whole.price.currency)
     if request.as_of is None:
         raise ValueError("A resolved request states as_of.")
     return prices.choose(snapshot, wanted, (prefill.accelerator.id, request.as_of, request.known_at))
+
+
+_ROW_FIELDS: Final = ("provider", "region", "commitment", "gpus_per_instance", "source")
+
+
+def _other_price(asked: PriceRequest, top: PriceRequest) -> PriceRequest:
+    """Return a price with what it leaves open taken from another, as far as the two go together.
+
+    An amount names no row, and a row no amount; another provider has regions and sizes of its own.
+    """
+    names_row = any(getattr(asked, name) is not None for name in _ROW_FIELDS)
+    if asked.amount is not None:
+        top = replace(top, **dict.fromkeys(_ROW_FIELDS))
+    elif names_row:
+        top = replace(top, amount=None)
+    if asked.provider not in (None, top.provider):
+        top = replace(top, region=None, gpus_per_instance=None, source=None)
+    return _merged(asked, top) or PriceRequest()
 
 
 def _check_cache(prefill: Deployment, decode: Deployment) -> None:

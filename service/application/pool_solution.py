@@ -148,18 +148,20 @@ def _plant(request: PooledRequest) -> tuple[Plant, _AllMoments, Transfer]:
     )
     plant = Plant(
         decode=Replica(receiver.table, decode_load, receiver.policy, transfer.seconds),
-        prefill=_prefill_worker(sender, prefill_load, transfer),
+        prefill=_prefill_worker(sender, prefill_load, transfer, share),
         decoding_share=share,
         transfer_seconds=transfer.seconds,
         prefill_cost=_worker_price(sender, request.prefill_price) / _worker_price(receiver, whole.price),
+        received_per_second=transfer.received_per_second,
     )
     return plant, (_reduced(mix, receiver), prefill_moments, _reduced(decoding, receiver)), transfer
 
 
-def _prefill_worker(deployment: Deployment, load: Load, transfer: Transfer) -> PrefillWorker:
+def _prefill_worker(deployment: Deployment, load: Load, transfer: Transfer, share: float) -> PrefillWorker:
+    """Return a worker; only the ``share`` of requests that decode sends its cache on."""
     replica = Replica(deployment.table, load, deployment.policy)
     memory = of_prefill(lambda: plan_memory(deployment.table, load, deployment.policy))
-    return PrefillWorker(replica, memory, transfer.seconds)
+    return PrefillWorker(replica, memory, transfer.seconds, transfer.sent_per_second / share)
 
 
 def _worker_price(deployment: Deployment, price: ChosenPrice) -> float:
@@ -208,8 +210,8 @@ def _check_size(request: PooledRequest, point: PoolPoint) -> None:
     total += workers.decode * request.whole.deployment.layout.accelerators
     if total > MAX_ACCELERATORS:
         raise LimitExceededError(
-            f"The pools have {total:.4g} accelerators ({workers.prefill:.4g} prefill and "
-            f"{workers.decode:.4g} decode workers); at most {MAX_ACCELERATORS} are accepted.",
+            f"The pools have {total:.9g} accelerators ({workers.prefill:.9g} prefill and "
+            f"{workers.decode:.9g} decode workers); at most {MAX_ACCELERATORS} are accepted.",
             field="pools",
             accepted={"maximum_accelerators": MAX_ACCELERATORS},
         )

@@ -17,7 +17,7 @@ from service.application.bases import (
     resolve_profile,
     resolve_terms,
 )
-from service.application.deployment import Deployment
+from service.application.deployment import Deployment, check_accelerators
 from service.application.errors import InvalidRequestError, LimitExceededError
 from service.application.gpu_price import ChosenPrice, GpuPriceChooser
 from service.application.mix import mix_of
@@ -69,6 +69,7 @@ def resolve(
         Whatever the request gets wrong, with its field.
     """
     point, point_defaults = _operating_point(request.operating_point)
+    check_accelerators(deployment.layout.accelerators * (point.replicas or 1), "operating_point.replicas")
     as_of = request.as_of or now
     where = (deployment.accelerator.id, as_of, request.known_at)
     price = _modelled_price(request) or prices.choose(snapshot, request.price or PriceRequest(), where)

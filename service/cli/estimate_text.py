@@ -14,7 +14,7 @@ from service.application.spreads import factor_90
 from service.application.uncertainty_answers import PriceSpread
 from service.cli.answer_pages import paragraph, sources
 from service.cli.cost_parts_text import cost_bases_text, resource_prices_text, splits_text
-from service.cli.pool_text import pools_heading, pools_text
+from service.cli.pool_text import pools_heading, pools_price, pools_text
 from service.cli.tables import amount, duration, figure, gigabytes, pairs, percent, table
 
 _LIST_TITLES = (
@@ -61,7 +61,10 @@ def _unit(answer: EstimateAnswer) -> str:
 
 
 def _heading(answer: EstimateAnswer) -> str:
-    price = f"{answer.currency} {amount(answer.cost_per_accelerator_hour)} per accelerator-hour"
+    hourly = amount(answer.cost_per_accelerator_hour)
+    if answer.pools is not None:
+        hourly = pools_price(answer.pools)
+    price = f"{answer.currency} {hourly} per accelerator-hour"
     where = f"{answer.accelerators_per_replica} x {answer.accelerator}"
     lines = [
         f"{answer.model} on {where if answer.pools is None else pools_heading(answer.pools)}",

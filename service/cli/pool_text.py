@@ -9,6 +9,12 @@ def pools_heading(pools: Pools) -> str:
     return f"{_machines(pools.prefill)} for prefill, {_machines(pools.decode)} for decode"
 
 
+def pools_price(pools: Pools) -> str:
+    """Return what an accelerator-hour costs, once where both pools pay the same."""
+    prefill, decode = (amount(pool.cost_per_accelerator_hour) for pool in (pools.prefill, pools.decode))
+    return decode if prefill == decode else f"{prefill} for prefill and {decode} for decode"
+
+
 def pools_text(answer: EstimateAnswer) -> str:
     """Return both pools, one a row, then idle cost and the transfer; empty without pools."""
     pools = answer.pools

@@ -126,6 +126,10 @@ class Transfer:
     """Over all ranks that hold a part of one sequence, copies counted."""
     link_bytes_per_second: float
     """Of their links together."""
+    sent_per_second: float
+    """Prompts that the links of one prefill worker send, of all its attention-DP ranks."""
+    received_per_second: float
+    """Prompts that those of one decode worker receive."""
 
     @property
     def seconds(self) -> float:
@@ -133,10 +137,15 @@ class Transfer:
         return self.bytes_per_request / self.link_bytes_per_second
 
 
-def transfer_between(*sides: Side) -> Transfer:
+def transfer_between(sender: Side, receiver: Side) -> Transfer:
     """Return the transfer of a mean prompt's cache; every rank's link carries that rank's part (D2)."""
-    found = []
-    for side in sides:
-        ranks = side.table.layout.tp * side.table.layout.pp
-        found.append(Transfer(side.load.prompt_bytes * ranks, side.link_bytes_per_second * ranks))
-    return max(found, key=lambda transfer: transfer.seconds)
+    moved, links, capacities = [], [], []
+    for side in (sender, receiver):
+        layout = side.table.layout
+        ranks = layout.tp * layout.pp
+        moved.append(side.load.prompt_bytes * ranks)
+        links.append(side.link_bytes_per_second * ranks)
+        seconds = side.load.prompt_bytes / side.link_bytes_per_second
+        capacities.append(layout.attention_dp / seconds if seconds > 0 else float("inf"))
+    slower = 0 if moved[0] / links[0] >= moved[1] / links[1] else 1
+    return Transfer(moved[slower], links[slower], *capacities)

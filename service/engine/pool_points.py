@@ -13,7 +13,7 @@ import numpy as np
 from service.engine.batching import Population
 from service.engine.errors import InfeasibleError
 from service.engine.memory import MemoryPlan
-from service.engine.operating_point import Limits, batch_axis, solve_arrivals
+from service.engine.operating_point import Limits, batch_axis, batch_limit, solve_arrivals
 from service.engine.pools import (
     Flow,
     Plant,
@@ -34,6 +34,8 @@ FINE_POINTS = 16
 REFINEMENTS = 10
 NARROW = 1e-5
 """Logarithm of what is asked for across a bracket within which a straight line will do."""
+FULL_LOAD = 0.99
+"""Of the prefill pool, at which more requests in flight hardly move the rate: they wait for it."""
 _TOLERANCE = 1e-3
 
 
@@ -83,7 +85,8 @@ def solve_in_flight(plant: Plant, sizing: Sizing, concurrency: float) -> PoolPoi
     if busy is None:
         queued = (concurrency - float(flow.in_flight[0])) / (rate * plant.decoding_share)
     else:
-        held = "concurrency"
+        full = sizing.workers is not None and float(flow.load[0]) > FULL_LOAD
+        held = "prefill_pool" if full else "concurrency"
     # A decode worker for which prefill is planned never waits for more of it than planned.
     carried = rate if sizing.workers is None else _unhindered(plant, sizing, concurrency)
     return _point(plant, flow, held, (queued, concurrency, carried))
@@ -147,6 +150,8 @@ def solve_rate(plant: Plant, sizing: Sizing, requests_per_second: float, limits:
     reaching = requests_per_second * plant.decoding_share / workers.decode
     solved = solve_arrivals(plant.decode, reaching)
     flow = flow_at(plant, solved.state.seen_batch, replace(sizing, workers=workers), "open")
+    # The rate is looked up on an axis; where it is the pool's limit but for that, there is no steady state.
+    _check_overload(float(flow.rate[0]), ("prefill", workers.prefill, each))
     over = float(tpot_excess(plant, flow.state, limits)[0])
     if over > _TOLERANCE or not first_in_time(flow, limits)[0]:
         which = "tpot" if over > _TOLERANCE else "ttft"
@@ -162,7 +167,8 @@ def decode_capacity(plant: Plant, limits: Limits, population: Population) -> flo
         kept = tpot_excess(plant, state, limits) <= 0
         return busy, np.where(kept, state.requests_per_second, 0.0)
 
-    busy, rate = served(batch_axis(plant.limit[0], prefill_bound=False))
+    most, _ = batch_limit(plant.decode, plant.memory)
+    busy, rate = served(batch_axis(most, prefill_bound=False))
     for _ in range(REFINEMENTS):
         place = int(np.argmax(rate))
         low, high = busy[max(place - 1, 0)], busy[min(place + 1, rate.size - 1)]
@@ -170,7 +176,7 @@ def decode_capacity(plant: Plant, limits: Limits, population: Population) -> flo
             break
         finer = np.concatenate((low + (high - low) * np.linspace(0, 1, FINE_POINTS), [busy[place]]))
         busy, rate = served(np.unique(finer))
-    best = float(rate.max())
+    best = min(float(rate.max()), plant.received_per_second)
     if best <= 0:
         _refuse(plant, replace(limits, max_ttft_seconds=None))
     return best
@@ -250,8 +256,8 @@ def _check_overload(rate: float, pool: tuple[str, float, float]) -> None:
     if rate < most:
         return
     raise InfeasibleError(
-        f"The {name} pool carries less than {most:.4g} requests/s of this mix with {workers:g} workers; "
-        f"{rate:.4g} requests/s arrive. Add {name} workers or lower the rate.",
+        f"The {name} pool carries less than {most:.9g} requests/s of this mix with {workers:g} workers; "
+        f"{rate:.9g} requests/s arrive. Add {name} workers or lower the rate.",
         field="operating_point.requests_per_second",
         code="arrival-rate-too-high",
         accepted={"below_requests_per_second": most, f"{name}_workers": float(int(rate / each) + 1)},

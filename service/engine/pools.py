@@ -18,6 +18,7 @@ from service.engine.prefill_pool import NO_LOAD, PrefillWorker
 from service.engine.spans import Array
 
 BISECTIONS = 50
+LINK_POINTS, LINK_ROUNDS = 16, 6
 LEAST_LOAD = 1e-6
 """Of the prefill pool; where waits must be shorter still, a limit on the first token is out of reach."""
 Mask = npt.NDArray[np.bool_]
@@ -43,6 +44,8 @@ class Plant:
     transfer_seconds: float
     prefill_cost: float
     """Cost of a prefill worker over that of a decode worker; weighs the pools where both can change."""
+    received_per_second: float = float("inf")
+    """Prompts whose caches the links of one decode worker can receive (D2)."""
 
     @cached_property
     def memory(self) -> MemoryPlan:
@@ -52,7 +55,19 @@ class Plant:
     @cached_property
     def limit(self) -> tuple[float, str]:
         """Most sequences that a decode worker decodes together, and what sets it."""
-        return batch_limit(self.decode, self.memory)
+        most, held = batch_limit(self.decode, self.memory)
+        low, high = 1.0, most
+        if self._received_by(np.array([most]))[0] <= self.received_per_second:
+            return most, held
+        for _ in range(LINK_ROUNDS):
+            axis = np.geomspace(low, high, LINK_POINTS)
+            place = int(np.searchsorted(self._received_by(axis), self.received_per_second))
+            low, high = float(axis[max(place - 1, 0)]), float(axis[min(place, LINK_POINTS - 1)])
+        return low, "transfer"
+
+    def _received_by(self, batch: Array) -> Array:
+        """Return the requests per second that reach a decode worker with such batches."""
+        return state_at(self, batch, "closed").requests_per_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,11 @@ def flow_at(
         None where there are none.
     """
     state = state_at(plant, busy, population)
-    at_work = np.minimum(busy, 1.0) if population == "closed" else np.ones_like(busy)
+    at_work = np.ones_like(busy)
+    if population == "closed":
+        # A worker whose links bring less than a lone request at a time waits for them.
+        at_work = np.minimum(np.minimum(busy, 1.0), plant.received_per_second / state.requests_per_second)
+        busy = np.where(busy > 1.0, busy, at_work)
     decode_workers = 1.0 if sizing.workers is None else sizing.workers.decode
     reaching = decode_workers * at_work * state.requests_per_second
     rate = reaching / plant.decoding_share

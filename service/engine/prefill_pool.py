@@ -30,6 +30,8 @@ class PrefillWorker:
     memory: MemoryPlan
     held_seconds: float
     """For which a prompt's cache stays after its prefill, until it has crossed the link."""
+    sent_per_second: float = float("inf")
+    """Prompts whose caches its links can send (D2)."""
 
     @cached_property
     def chunks(self) -> Array:
@@ -46,10 +48,11 @@ class PrefillWorker:
 
     @cached_property
     def requests_per_second(self) -> float:
-        """What a worker carries that works all the time, or as many prompts as its memory holds (D4)."""
+        """What a worker carries that works all the time, or what its memory holds or its links send (D4)."""
         load = self.replica.load
         seconds = float(self.steps.total[-1])
         computed = float(self.chunks[-1]) * self._ranks / (max(load.mean_uncached, 1.0) * seconds)
+        computed = min(computed, self.sent_per_second)
         if load.prompt_bytes <= 0:
             return computed
         places = max(self._ranks * self.memory.cache_bytes / load.prompt_bytes, 1.0)

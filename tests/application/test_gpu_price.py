@@ -131,3 +131,12 @@ def test_an_older_revision_is_believed_where_asked() -> None:
     assert amounts == {
         1: Decimal("2.99"), 2: Decimal("2.99"), 3: Decimal("2.49"), None: Decimal("2.49")
     }  # fmt: skip
+
+
+def test_a_row_of_nothing_is_no_price() -> None:
+    free, paid = make_gpu_price(1, "0", "gift"), make_gpu_price(2, "2.49")
+    both = FakeSnapshot(all_gpu_prices=(free, paid))
+    assert choose_gpu_price(both, PriceRequest(), "h100-sxm", NOW, None).amount == Decimal("2.49")
+    with pytest.raises(InvalidRequestError, match="is 0") as refused:
+        choose_gpu_price(both, PriceRequest(provider="gift"), "h100-sxm", NOW, None)
+    assert (refused.value.field, refused.value.code) == ("price", "price-not-found")

@@ -1,5 +1,6 @@
 """Estimates with pools: the bill of both pools divided, identities, the same answer for the same question."""
 
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -18,10 +19,12 @@ from service.application.predict_pools import predict_pools
 from service.application.requests import (
     FormatsRequest,
     LayoutRequest,
+    OperatingPointRequest,
     PoolsRequest,
     PriceRequest,
     ServingRequest,
 )
+from service.engine.errors import InfeasibleError
 from tests.application.test_estimate import _floats
 from tests.application.test_predict_pools import _case
 from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, workload
@@ -386,3 +389,49 @@ def test_drafts_are_made_by_decode_workers_alone() -> None:
     assert drafting.tpot_seconds < plain.tpot_seconds
     assert pools.prefill.bounds[0].seconds == make_pooled(pools=given(1, 1))[1].prefill.bounds[0].seconds
     assert drafting.resolved.pools is not None
+
+
+@pytest.mark.parametrize("point", [in_flight(1e6), in_flight(3.0), CHEAPEST], ids=["many", "few", "cheapest"])
+@pytest.mark.parametrize("lengths", [(8000, 200, 0.9), (4000, 20, 0.0), (4000, 2, 0.0)])
+@pytest.mark.parametrize("pools", [PLANNED, given(4, 1), given(1, 8)], ids=["planned", "send", "receive"])
+def test_no_link_carries_more_than_it_can(
+    point: OperatingPointRequest, lengths: tuple[int, int, float], pools: PoolsRequest
+) -> None:
+    """Requests a second of a worker x seconds of its links for one of them are at most 1 (D2)."""
+    prompt, output, cached = lengths
+    answer, found = make_pooled(
+        operating_point=point, workload=workload((1, prompt, output, cached)), pools=pools, utilisation=1.0
+    )
+    for pool in (found.prefill, found.decode):
+        assert found.requests_per_second / pool.workers * found.transfer.seconds <= 1.0 + 1e-6
+    # Little's law over the whole, links included.
+    stay = answer.latency.end_to_end_seconds
+    assert found.requests_per_second * stay == pytest.approx(found.concurrency, rel=1e-2)
+
+
+def test_arrivals_that_the_links_cannot_carry_are_refused() -> None:
+    with pytest.raises(InfeasibleError) as refused:
+        make_pooled(
+            operating_point=arrivals(60.0),
+            workload=workload((1, 8000, 2, 0.9)),
+            pools=given(2, 40),
+            utilisation=None,
+        )
+    assert refused.value.code == "arrival-rate-too-high"
+
+
+@pytest.mark.parametrize("below", [1e-3, 1e-6, 1e-9])
+def test_arrivals_just_below_capacity_get_a_finite_answer_or_are_refused(below: float) -> None:
+    changes: dict[str, Any] = {"pools": given(2, 9), "utilisation": None}
+    most = make_pooled(operating_point=arrivals(1.0), **changes)[1].prefill.requests_per_second_capacity
+    with suppress(InfeasibleError):
+        answer, pools = make_pooled(operating_point=arrivals(most * (1.0 - below)), **changes)
+        assert isfinite(answer.ttft_seconds)
+        assert pools.prefill.utilisation <= 1.0
+        assert pools.prefill.idle_cost_per_request >= 0.0
+
+
+def test_one_answer_names_one_pool_that_limits() -> None:
+    """A single prefill worker beside twenty: however many wait, the batch is what it hands over."""
+    answer, pools = make_pooled(pools=given(1, 20), operating_point=in_flight(500.0))
+    assert (answer.operating_point.limited_by, pools.limited_by) == ("prefill_pool", "prefill")

@@ -24,6 +24,7 @@ from tests.builders.estimates import NOW, SNAPSHOT, make_estimate, make_estimate
 from tests.builders.pools import CHEAPEST, PLANNED, arrivals, given, in_flight, make_pooled, planned
 
 TERMS = CostTermsRequest(currency="USD", electricity_per_kilowatt_hour=Decimal("0.1"))
+ACME = PriceRequest(provider="acme", commitment="on_demand")
 DOLLARS = PriceRequest(amount=Decimal(2), currency="USD")
 
 
@@ -42,10 +43,11 @@ def test_prefill_workers_are_like_those_that_decode_unless_told_otherwise() -> N
     assert filled.layout == answer.resolved.layout
     assert filled.formats == answer.resolved.formats
     assert filled.price == answer.resolved.price
-    assert filled.serving == answer.resolved.serving
+    assert answer.resolved.serving is not None
+    assert filled.serving == replace(answer.resolved.serving, max_batch=None)
     assert filled.load == 0.9
     assert pools.prefill.layout == pools.decode.layout
-    for path in ("accelerator", "layout.tp", "serving.max_batch", "formats.kv_cache", "price.amount", "load"):
+    for path in ("accelerator", "layout.tp", "serving.reserve", "formats.kv_cache", "price.amount", "load"):
         assert f"pools.prefill.{path}" in answer.resolved.defaulted
     assert not any("pools.prefill.workers" in path for path in answer.resolved.defaulted)
 
@@ -54,11 +56,32 @@ def test_what_differs_is_merged_with_the_top_level_field_by_field() -> None:
     filled = _prefill(
         layout=LayoutRequest(tp=2, pp=2),
         serving=ServingRequest(token_budget=2048),
-        pools=planned(layout=LayoutRequest(tp=4), serving=ServingRequest(max_batch=8)),
+        pools=planned(layout=LayoutRequest(tp=4), serving=ServingRequest(memory_utilisation=0.8)),
     )
     assert filled.layout == LayoutRequest(4, 2, 1, 1)
     assert filled.serving is not None
-    assert (filled.serving.token_budget, filled.serving.max_batch) == (2048, 8)
+    assert (filled.serving.token_budget, filled.serving.memory_utilisation) == (2048, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("top", "asked", "wanted"),
+    [
+        (DOLLARS, PriceRequest(), DOLLARS),
+        (DOLLARS, PriceRequest(basis="rental"), DOLLARS),
+        (DOLLARS, PriceRequest(amount=Decimal(7)), replace(DOLLARS, amount=Decimal(7))),
+        (PriceRequest(provider="acme"), PriceRequest(amount=Decimal(7), currency="USD"),
+         PriceRequest(amount=Decimal(7), currency="USD")),
+        (ACME, PriceRequest(), ACME),
+        (ACME, PriceRequest(commitment="on_demand"), ACME),
+    ],
+)  # fmt: skip
+def test_a_price_is_that_of_the_top_level_with_what_differs(
+    top: PriceRequest, asked: PriceRequest, wanted: PriceRequest
+) -> None:
+    filled = _prefill(price=top, pools=planned(price=asked)).price
+    assert filled is not None
+    assert (filled.amount, filled.currency) == (wanted.amount, "USD")
+    assert (filled.provider, filled.commitment) == (wanted.provider, wanted.commitment)
 
 
 def test_another_engine_brings_its_own_defaults() -> None:
@@ -110,7 +133,9 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("pools.prefill.formats.kv_cache", {"pools": planned(formats=FormatsRequest(kv_cache="fp8"))}),
     ("pools.prefill.price.currency",
      {"pools": planned(price=PriceRequest(amount=Decimal(1), currency="EUR"))}),
-    ("pools.prefill.price.currency", {"pools": planned(price=PriceRequest(amount=Decimal(1)))}),
+    ("pools.prefill.price.currency",
+     {"price": None, "pools": planned(price=PriceRequest(amount=Decimal(1)))}),
+    ("pools.prefill.serving.max_batch", {"pools": planned(serving=ServingRequest(max_batch=8))}),
     ("pools.prefill.price.amount", {"pools": planned(price=PriceRequest(amount=Decimal(0), currency="USD"))}),
     ("pools.prefill.price.basis", {"pools": planned(price=PriceRequest(basis="tco"))}),
     ("price.basis", {"price": PriceRequest(basis="energy"), "costs": None}),

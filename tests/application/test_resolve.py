@@ -183,3 +183,10 @@ def test_a_stated_token_budget_is_kept_by_an_engine_that_stretches_its_own() -> 
     assert stretched.resolved.serving is not None
     assert stretched.resolved.serving.token_budget is None
     assert stated.operating_point.chunk_tokens < 1024
+
+
+def test_accelerators_of_all_replicas_count_whatever_the_layout_is_chosen_to_be() -> None:
+    point = OperatingPointRequest(kind="arrival_rate", requests_per_second=1.0, replicas=40_000)
+    with pytest.raises(LimitExceededError) as refused:
+        make_estimate(model="llama-3.1-70b", layout=None, operating_point=point, utilisation=None)
+    assert refused.value.field == "operating_point.replicas"

@@ -102,6 +102,17 @@ def test_a_transfer_takes_as_long_as_its_slower_side() -> None:
 def test_ranks_move_their_parts_at_once() -> None:
     table = make_table(layout=Layout(tp=4, pp=2))
     load = replace(make_plant(prompt=8000.0).decode.load, prompt_bytes=131_072 * 8000 / 8)
-    found = transfer_between(Side(table, load, 10e9))
+    side = Side(table, load, 10e9)
+    found = transfer_between(side, side)
     assert found.bytes_per_request == pytest.approx(131_072 * 8000)
     assert found.seconds == pytest.approx(131_072 * 8000 / 8 / 10e9)
+    # One replica's ranks hold one prompt between them, so its links bring one after the other.
+    assert found.received_per_second == pytest.approx(1.0 / found.seconds)
+
+
+def test_ranks_with_prompts_of_their_own_send_and_receive_their_own() -> None:
+    load = make_plant(prompt=8000.0).decode.load
+    one, eight = (make_table(layout=Layout(attention_dp=ranks)) for ranks in (1, 8))
+    found = transfer_between(Side(one, load, 10e9), Side(eight, load, 10e9))
+    assert found.sent_per_second == pytest.approx(1.0 / found.seconds)
+    assert found.received_per_second == pytest.approx(8.0 / found.seconds)
