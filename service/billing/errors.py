@@ -29,6 +29,8 @@ class BillingError(Exception):
     """
 
     code = "billing-error"
+    field = ""
+    """Of a usage record or a price row, what is at fault; empty where only the caller knows."""
 
     def __init__(self, message: str, *, accepted: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -46,45 +48,53 @@ class SelectorError(BillingError):
     """A selector names half an axis, an unknown zone, an empty band, ..."""
 
     code = "invalid-selector"
+    field = "selector"
 
 
 class AmbiguousPriceError(BillingError):
     """Several rows match a request and none of them is the most specific."""
 
     code = "ambiguous-price"
+    field = "usage"
 
 
 class NoMatchingPriceError(BillingError):
     """No row prices the meter under the request's circumstances."""
 
     code = "no-matching-price"
+    field = "usage"
 
 
 class UnknownTierError(BillingError):
     """The request's service tier is not one the listing publishes."""
 
     code = "unknown-service-tier"
+    field = "service_tier"
 
 
 class FxError(BillingError):
     """No admissible exchange rate."""
 
     code = "no-exchange-rate"
+    field = "convert_to"
 
 
 class UsageError(BillingError):
     """A usage record contradicts itself."""
 
     code = "inconsistent-usage"
+    field = "usage"
 
 
 class PriceNotKnownError(BillingError):
     """Prices of the meter exist, but none is known for the time of the request."""
 
     code = "price-not-known-at"
+    field = "at"
 
 
 class AdjustmentError(BillingError):
     """An adjustment is no percentage that leaves a price."""
 
     code = "invalid-adjustment"
+    field = "adjustments"

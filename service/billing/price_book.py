@@ -6,7 +6,7 @@ resolved once and kept; a request then costs a few integer products.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
@@ -173,6 +173,7 @@ class PriceBook:
         """Charge what needs more than integers: fractions, hours, bands that cut a quantity."""
         measured = self._request_facts(usage, facts)
         lines: list[ChargeLine] = []
+        cut: dict[str, Quantity] = {}
         for share, rate, quantity in zip(plan.decomposition.shares, plan.rates, quantities, strict=True):
             if not quantity:
                 continue
@@ -180,8 +181,14 @@ class PriceBook:
                 lines.append(_line(rate, quantity))
                 continue
             slices, tried, basis = self._resolve(share.meter, measured, facts, quantity)
+            # Shares that fall back to one meter fill its bands one after the other, not each from the first.
+            before = cut.get(tried[-1], 0)
+            if before:
+                slices = self._resolve(share.meter, measured, facts, before + quantity)[0]
+            cut[tried[-1]] = before + quantity
             lines += [
-                _line(_line_rate(share.meter, tried, part.row, basis), part.quantity) for part in slices
+                _line(_line_rate(share.meter, tried, part.row, basis), part.quantity)
+                for part in _beyond(slices, before)
             ]
         total = Decimal(0)
         for line in lines:
@@ -262,6 +269,15 @@ class PriceBook:
         return PriceNotKnownError(
             f"No price of {names} is in force at {facts.at.isoformat()}.", accepted=accepted
         )
+
+
+def _beyond(slices: Iterable[PricedSlice[PriceRow]], before: Quantity) -> Iterator[PricedSlice[PriceRow]]:
+    """Yield what is left of slices after their first units, which others took."""
+    for part in slices:
+        taken = min(before, part.quantity)
+        before -= taken
+        if part.quantity > taken:
+            yield PricedSlice(part.row, part.quantity - taken)
 
 
 def _first_match(

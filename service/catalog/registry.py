@@ -43,12 +43,22 @@ class Registry:
                     or self._missing("meter", draft.meter)
                     or _empty(provider=draft.provider, provider_model_id=draft.provider_model_id)
                     or _interval_problem(draft)
+                    or self._band_problem(draft)
                     or self._price_problem(draft.price, self._dimension("meter", draft.meter))
                 )
             case ListingDraft():
                 return self._source_problem(draft.source) or self._missing("model", draft.model)
             case ReferenceDraft():
                 return None if draft.kind in _DESCRIBES_ITSELF else self._source_problem(draft.source)
+
+    def _band_problem(self, draft: ListPriceDraft) -> str | None:
+        """Return why no request could ever be priced by a row's context band."""
+        measure = draft.selector.context_measure
+        if measure is None:
+            return None
+        if draft.selector.context_mode == "excess" and measure != draft.meter:
+            return f"an excess band cuts the meter's own quantity: {measure!r} is not {draft.meter!r}"
+        return self._missing("meter", measure)
 
     def _source_problem(self, source: str) -> str | None:
         return self._missing("source", source)

@@ -85,6 +85,19 @@ def test_a_band_of_the_whole_request_changes_every_token_at_its_edge(tokens: int
     assert found.total == Decimal(tokens * rate) / 10**6 + Decimal(rate) / 100
 
 
+@pytest.mark.parametrize("cached", [0, 1, 60, 120, 199, 250])
+def test_cached_tokens_without_a_price_fill_the_bands_of_input_with_the_rest(cached: int) -> None:
+    """250 tokens at 1 up to the 100th and at 2 beyond: 100 + 300, however many of them were cached."""
+    band = {"context_measure": "input", "context_mode": "excess"}
+    rows = [
+        price_row("input", "1", context_to=100, **band),
+        price_row("input", "2", context_from=100, **band),
+    ]
+    found = charge(rows, {"input": 250, "cache_read": cached})
+    assert found.total == Decimal("0.0004")
+    assert sum(line.quantity for line in found.lines) == 250
+
+
 @pytest.mark.parametrize(("tokens", "beyond"), [(199_999, 0), (200_000, 0), (200_001, 1), (350_000, 150_000)])
 def test_an_excess_band_prices_only_the_tokens_inside_it(tokens: int, beyond: int) -> None:
     rows = [
