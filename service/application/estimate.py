@@ -200,7 +200,8 @@ def _answer(
     rates = mix_rates(split)
     by_class = class_rates(split, rates, resolved.class_names)
     point = point_of(solution)
-    latency = latency_of(solution.solved, solution.moments.mean_steps, deployment.layout)
+    closed = point.kind != "arrival_rate"
+    latency = latency_of(solution.solved, solution.moments.mean_steps, deployment.layout, closed=closed)
     bounds = bounds_of(solution.subject, solution.attribution)
     mfu, mbu = mean_use(bounds, solution.attribution.mixed_time_share)
     cost = ModelledCost(rates, solution.bill.per_request, split.currency, min(solution.utilisation, 1.0))

@@ -33,7 +33,7 @@ from service.application.pool_uncertainty import pooled_uncertainty
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import KIND_NAMES, Split, class_rates, conservation, mix_rates
 from service.application.render import plain_request
-from service.application.views import bounds_of, mean_use, memory_of, operators_of
+from service.application.views import bounds_of, longest_stay, mean_use, memory_of, operators_of
 from service.economics.bases import rental_hour
 from service.economics.rates import Bill
 from service.engine.attribution import Attribution
@@ -268,6 +268,8 @@ def _latency(solution: PooledSolution) -> Latency:
     state, queued = flow.state, point.queued_seconds * share
     ttft, tpot = float(flow.ttft[0]) + queued, float(state.tpot_seconds[0])
     late = float(first_token(flow, Limits(statistic="p99"))[0]) + queued
+    if solution.request.whole.point.kind != "arrival_rate":
+        late = min(late, longest_stay(point.concurrency, point.requests_per_second))
     return Latency(
         ttft_seconds=ttft,
         ttft_waiting_seconds=float(flow.waiting[0]) + share * float(state.waiting_seconds[0]) + queued,

@@ -28,22 +28,34 @@ COMPONENTS = {
 """Operator -> component of a rate's breakdown."""
 
 
-def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout) -> Latency:
-    """Return the times a user sees."""
+def latency_of(solved: Solved, mean_decode_steps: float, layout: Layout, *, closed: bool) -> Latency:
+    """Return the times a user sees; ``closed`` where so many requests are in flight and no more come."""
     state = solved.state
+    late = float(ttft_quantile(state, 0.99)[0]) + solved.queued_seconds
+    if closed:
+        late = min(late, longest_stay(solved.concurrency, float(state.requests_per_second[0])))
     tpot = float(state.tpot_seconds[0])
     ttft = float(state.ttft_seconds[0]) + solved.queued_seconds
     return Latency(
         ttft_seconds=ttft,
         ttft_waiting_seconds=float(state.waiting_seconds[0]) + solved.queued_seconds,
         ttft_prefill_seconds=float(state.prefill_seconds[0]),
-        ttft_p99_seconds=max(float(ttft_quantile(state, 0.99)[0]) + solved.queued_seconds, ttft),
+        ttft_p99_seconds=max(late, ttft),
         tpot_seconds=tpot,
         inter_token_mixed_step_seconds=float(state.mixed.total[0]) * layout.pp,
         decode_step_seconds=float(state.decode.total[0]) * layout.pp,
         end_to_end_seconds=ttft + mean_decode_steps * tpot,
         interactivity_tokens_per_second=1.0 / tpot,
     )
+
+
+def longest_stay(in_flight: float, requests_per_second: float) -> float:
+    """Return the seconds in which all requests in flight are served.
+
+    The tail of a wait is that of endless arrivals (equation B6); among a fixed number of requests nobody
+    waits for more than all others.
+    """
+    return in_flight / requests_per_second
 
 
 def bounds_of(subject: Subject, attribution: Attribution) -> tuple[Bound, ...]:

@@ -281,3 +281,13 @@ def test_an_inline_configuration_answers_like_the_catalog_does() -> None:
     assert _costs(inline) == pytest.approx(_costs(make_estimate()))
     assert inline.list_prices == ()
     assert estimate(inline.resolved, SNAPSHOT, NOW) == inline
+
+
+@pytest.mark.parametrize("concurrency", [4.0, 500.0, 100_000.0])
+def test_among_a_fixed_number_of_requests_nobody_waits_for_more_than_all_others(concurrency: float) -> None:
+    answer = make_estimate(
+        operating_point=OperatingPointRequest(kind="concurrency", concurrency=concurrency),
+        workload=workload((1, 4000, 50, 0.0)),
+    )
+    everyone = concurrency / answer.operating_point.requests_per_second
+    assert answer.ttft_seconds <= answer.latency.ttft_p99_seconds <= everyone * (1 + 1e-9)
