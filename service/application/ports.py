@@ -149,6 +149,23 @@ class AcceleratorRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """A calibration set with its provenance."""
+
+    id: str
+    default: bool
+    """What an estimate takes that names none."""
+    source: str
+    note: str
+    data_digest: str | None
+    """Of the measurements that the set was fitted to; None for one that was not."""
+    measured_runs: int
+    """Runs that ship with the set as evidence."""
+    entries: Sequence[Mapping[str, object]]
+    """What is known of each scope, from the general one to a family under an engine, as seeded."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredPoint:
     """One measured run that a calibration set rests on; seconds and tokens."""
 
@@ -240,6 +257,10 @@ class CatalogSnapshot(Protocol):
 
     def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
         """Return the measured runs that ship with a calibration set (the default where None)."""
+        ...
+
+    def calibrations(self) -> Sequence[CalibrationRecord]:
+        """Return all calibration sets by id."""
         ...
 
     def gpu_prices(

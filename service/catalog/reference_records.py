@@ -5,7 +5,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from service.application.ports import AcceleratorRecord, ModelRecord, SourceKind, SourceRecord
+from service.application.ports import (
+    AcceleratorRecord,
+    CalibrationRecord,
+    ModelRecord,
+    SourceKind,
+    SourceRecord,
+)
 from service.catalog.seed_schema import (
     AcceleratorSeed,
     EngineReleaseSeed,
@@ -50,6 +56,21 @@ def number_format(document: Mapping[str, object]) -> NumberFormat:
     """Return a storage format."""
     seed = FormatSeed.model_validate(document)
     return NumberFormat(seed.name, float(seed.bytes_per_element), seed.compute_format)
+
+
+def calibration_record(document: Mapping[str, object]) -> CalibrationRecord:
+    """Return a calibration set as it is shown."""
+    points, entries = document.get("points"), document.get("entries")
+    digest = document.get("data_digest")
+    return CalibrationRecord(
+        id=str(document["name"]),
+        default=bool(document.get("default")),
+        source=str(document.get("source", "")),
+        note=str(document.get("note", "")),
+        data_digest=None if digest is None else str(digest),
+        measured_runs=len(points) if isinstance(points, list) else 0,
+        entries=tuple(entries) if isinstance(entries, list) else (),
+    )
 
 
 def engine_policy(engine: EngineSeed, release: EngineReleaseSeed) -> EnginePolicy:

@@ -9,6 +9,7 @@ from typing import Self
 
 from service.application.ports import (
     AcceleratorRecord,
+    CalibrationRecord,
     CatalogInfo,
     CatalogPart,
     FxRateRecord,
@@ -21,6 +22,7 @@ from service.application.ports import (
 )
 from service.catalog.content import CatalogContent, VersionedDocument, VersionedListing
 from service.catalog.price_index import GPU_PRICES, LIST_PRICES, P, PriceIndex
+from service.catalog.reference_records import calibration_record
 from service.catalog.references import ParsedReferences, parse_references
 from service.catalog.seed_schema import MeterSeed, UnitSeed
 from service.engine.types import Calibration, EnginePolicy, NumberFormat
@@ -116,6 +118,11 @@ class Snapshot:
     def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
         """Return the measured runs that ship with a calibration set (the default where None)."""
         return self._references.measured_points(name)
+
+    def calibrations(self) -> Sequence[CalibrationRecord]:
+        """Return all calibration sets by id."""
+        documents = self.documents("calibration")
+        return tuple(calibration_record(documents[name].document) for name in sorted(documents))
 
     def sources(self) -> Mapping[str, SourceRecord]:
         """Return all sources by id."""

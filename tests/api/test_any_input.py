@@ -98,7 +98,14 @@ def test_any_batch_answers_every_line(shared: TestClient, body: list[bytes]) -> 
 
 @given(
     path=st.sampled_from(
-        ["/v1/models", "/v1/accelerators", "/v1/gpu-prices", "/v1/list-prices", "/v1/listings"]
+        [
+            "/v1/models",
+            "/v1/accelerators",
+            "/v1/calibrations",
+            "/v1/gpu-prices",
+            "/v1/list-prices",
+            "/v1/listings",
+        ]
     ),
     query=st.dictionaries(
         st.sampled_from(["limit", "cursor", "as_of", "known_at", "provider", "alias", "model", "x"]),

@@ -8,7 +8,14 @@ from fastapi.testclient import TestClient
 
 from tests.builders.catalog import FakeCatalog, FakeSnapshot, make_gpu_price, make_model
 
-PATHS = ["/v1/models", "/v1/accelerators", "/v1/gpu-prices", "/v1/list-prices", "/v1/listings"]
+PATHS = [
+    "/v1/models",
+    "/v1/accelerators",
+    "/v1/calibrations",
+    "/v1/gpu-prices",
+    "/v1/list-prices",
+    "/v1/listings",
+]
 
 
 def _ids(response: Any) -> list[object]:
@@ -167,9 +174,22 @@ def test_a_retired_row_is_found_with_the_revision_that_believed_it(client: TestC
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/models/x", "/v1/accelerators/x", "/v1/gpu-prices/x", "/v1/list-prices/99", "/v1/listings/a/b"],
+    [
+        "/v1/models/x",
+        "/v1/accelerators/x",
+        "/v1/calibrations/x",
+        "/v1/gpu-prices/x",
+        "/v1/list-prices/99",
+        "/v1/listings/a/b",
+    ],
 )
 def test_an_id_that_names_nothing_is_404(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert response.json()["type"].startswith("/problems/unknown-")
+
+
+def test_a_calibration_set_is_shown_with_what_it_says(client: TestClient) -> None:
+    shown = client.get("/v1/calibrations/default").json()
+    assert (shown["default"], shown["entries"]) == (True, [{"basis": "assumed"}])
+    assert client.get("/v1/calibrations").json()["data"] == [shown]

@@ -11,6 +11,7 @@ from service.application.errors import UnavailableError, UnknownIdError
 from service.application.ports import (
     AcceleratorRecord,
     BitemporalStamp,
+    CalibrationRecord,
     CatalogInfo,
     CatalogPart,
     FxRateRecord,
@@ -194,6 +195,9 @@ class FakeSnapshot:
 
     def measured_points(self, name: str | None) -> Sequence[MeasuredPoint]:
         return self.all_points
+
+    def calibrations(self) -> Sequence[CalibrationRecord]:
+        return (CalibrationRecord("default", True, "hub", "", None, 0, ({"basis": "assumed"},)),)
 
     def gpu_prices(
         self, accelerator: str | None, as_of: datetime | None, known_at: int | None

@@ -1,4 +1,4 @@
-"""GET models, accelerators and listings."""
+"""GET models, accelerators, calibrations and listings."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
@@ -12,24 +12,33 @@ from service.api.documentation import IF_NONE_MATCH, MIN_REVISION, problems
 from service.api.lists import Listed, list_answer, one_answer
 from service.api.schemas.catalog import (
     AcceleratorView,
+    CalibrationView,
     Listing,
     ModelDetail,
     ModelSummary,
     page_model,
     view_accelerator,
+    view_calibration,
     view_listing,
     view_model,
     view_model_detail,
 )
 from service.api.schemas.from_dataclass import model_of
-from service.api.schemas.queries import AcceleratorsQuery, ListingsQuery, ModelsQuery
+from service.api.schemas.queries import AcceleratorsQuery, ListingsQuery, ModelsQuery, PageQuery
 from service.application.errors import UnknownIdError
-from service.application.ports import AcceleratorRecord, CatalogSnapshot, ListingRecord, ModelRecord
+from service.application.ports import (
+    AcceleratorRecord,
+    CalibrationRecord,
+    CatalogSnapshot,
+    ListingRecord,
+    ModelRecord,
+)
 
 Row = TypeVar("Row")
 Endpoint = Callable[..., Awaitable[Response]]
 ModelId = Annotated[str, Path(description="Id or alias of a model.", examples=["llama-3.1-70b"])]
 AcceleratorId = Annotated[str, Path(description="Id or alias of an accelerator.", examples=["h100-sxm"])]
+CalibrationId = Annotated[str, Path(description="Id of a calibration set.", examples=["default"])]
 _HEADERS = {"parameters": [MIN_REVISION, IF_NONE_MATCH]}
 
 
@@ -71,6 +80,25 @@ async def get_accelerator(request: Request, id: AcceleratorId) -> Response:
     return one_answer(request, snapshot, view_accelerator(snapshot.accelerator(id)))
 
 
+async def list_calibrations(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """List the calibration sets of the catalog by id, with what each says of every scope."""
+
+    def rows(snapshot: CatalogSnapshot, _revision: int) -> list[CalibrationRecord]:
+        return list(snapshot.calibrations())
+
+    listed = Listed(rows=rows, key=lambda row: row.id, view=view_calibration, keeps_history=False)
+    return await list_answer(request, services_of(request), query, listed)
+
+
+async def get_calibration(request: Request, id: CalibrationId) -> Response:
+    """Show one calibration set."""
+    snapshot = await snapshot_of(request, services_of(request))
+    known = {row.id: row for row in snapshot.calibrations()}
+    if id not in known:
+        raise UnknownIdError("calibration", id, list(known))
+    return one_answer(request, snapshot, view_calibration(known[id]))
+
+
 async def list_listings(request: Request, query: Annotated[ListingsQuery, Query()]) -> Response:
     """List the reviewed ties between providers' model ids and catalog models."""
 
@@ -110,6 +138,7 @@ def add_routes(app: FastAPI) -> None:
     lists: tuple[tuple[str, Endpoint, str, str, type[Any]], ...] = (
         ("/v1/models", list_models, "models", "Models", ModelSummary),
         ("/v1/accelerators", list_accelerators, "accelerators", "Accelerators", AcceleratorView),
+        ("/v1/calibrations", list_calibrations, "calibrations", "Calibration sets", CalibrationView),
         ("/v1/listings", list_listings, "listings", "Listings", Listing),
     )
     for path, endpoint, tag, summary, view in lists:
@@ -125,6 +154,7 @@ def add_routes(app: FastAPI) -> None:
     singles: tuple[tuple[str, Endpoint, str, str, type[Any]], ...] = (
         ("/v1/models/{id}", get_model, "models", "One model", ModelDetail),
         ("/v1/accelerators/{id}", get_accelerator, "accelerators", "One accelerator", AcceleratorView),
+        ("/v1/calibrations/{id}", get_calibration, "calibrations", "One calibration set", CalibrationView),
         ("/v1/listings/{provider}/{provider_model_id:path}", get_listing, "listings", "One listing", Listing),
     )
     for path, endpoint, tag, summary, view in singles:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, create_model
 from service.api.schemas.from_dataclass import model_of
 from service.application.ports import (
     AcceleratorRecord,
+    CalibrationRecord,
     GpuPriceRecord,
     ListingRecord,
     ListPriceRecord,
@@ -76,6 +77,24 @@ class AcceleratorView:
     second_source: str | None
     facts: Mapping[str, object]
     """The row as seeded, with the source of each figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationView:
+    """A calibration set: what of their peaks and bandwidths engines reach, by scope."""
+
+    id: str
+    default: bool
+    """What an estimate takes that names none."""
+    source: str
+    note: str
+    data_digest: str | None
+    """Of the measurements that the set was fitted to; null for one that was not."""
+    measured_runs: int
+    """Runs that ship with the set as evidence."""
+    entries: tuple[Mapping[str, object], ...]
+    """What is known of each scope, the general one first: efficiencies by operator class and weight format,
+    launch and host times in seconds, efficiency of links, each with its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +199,19 @@ def view_model_detail(record: ModelRecord) -> ModelDetail:
         source=record.source,
         native_formats=record.native_formats,
         spec=record.spec,
+    )
+
+
+def view_calibration(record: CalibrationRecord) -> CalibrationView:
+    """Return a calibration set as it is shown."""
+    return CalibrationView(
+        id=record.id,
+        default=record.default,
+        source=record.source,
+        note=record.note,
+        data_digest=record.data_digest,
+        measured_runs=record.measured_runs,
+        entries=tuple(record.entries),
     )
 
 
