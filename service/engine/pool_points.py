@@ -207,7 +207,7 @@ def _unhindered(plant: Plant, sizing: Sizing, concurrency: float) -> float:
     def excess(busy: Array) -> Array:
         flow = flow_at(plant, busy, sizing)
         first = plant.prefill.seconds_of(np.zeros_like(busy))
-        decoding = flow.decode_workers * np.minimum(busy, 1.0) * flow.state.concurrency
+        decoding = flow.decode_workers * np.minimum(flow.busy, 1.0) * flow.state.concurrency
         on_their_way = flow.rate * (first + plant.decoding_share * plant.transfer_seconds)
         return np.log((decoding + on_their_way) / concurrency)
 

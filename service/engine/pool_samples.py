@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.engine.attribution import Subject, busy_seconds
+from service.engine.operating_point import batch_limit
 from service.engine.pool_points import PoolPoint, busy_axis
-from service.engine.pools import Mask, Plant, state_at
+from service.engine.pools import Mask, Plant, at_work_of, state_at
 from service.engine.samples import Draws, evaluated, sample_arrivals, scaled
 from service.engine.spans import Array
 
@@ -121,11 +122,16 @@ def _before(plant: Plant, rate: Array, workers: Array, factor: Array) -> tuple[A
     return before * factor, load > MOST_LOAD
 
 
+def _links(plant: Plant, decode_workers: float) -> float:
+    """Return the requests per second that the links of decode workers admit, however fast these are."""
+    return decode_workers * plant.received_per_second / plant.decoding_share
+
+
 def _planned(plant: Plant, point: PoolPoint, factors: _Factors) -> _Found:
     """Hold the decode worker's batch and the prefill pool's load."""
     slower, factor, late = factors
     flow, share = point.flow, plant.decoding_share
-    rate = float(flow.rate[0]) / slower
+    rate = np.minimum(float(flow.rate[0]) / slower, _links(plant, flow.decode_workers))
     workers = rate * factor / (plant.prefill.requests_per_second * float(flow.load[0]))
     before, _ = _before(plant, rate, workers, factor)
     first_step = (float(flow.state.ttft_seconds[0]) + point.queued_seconds) * slower
@@ -148,7 +154,9 @@ def _held(plant: Plant, point: PoolPoint, factors: _Factors) -> _Found:
     steps = np.linspace(0.0, coarse.size - 1.0, FINER * (coarse.size - 1) + 1)
     axis = np.interp(steps, np.arange(coarse.size), coarse)
     state = state_at(plant, axis, "closed")
-    at_work = workers.decode * np.minimum(axis, 1.0)
+    alone = at_work_of(plant, axis, state)
+    at_work = workers.decode * alone
+    links = _links(plant, workers.decode)
     decoding, rates = at_work * state.concurrency, at_work * state.requests_per_second / share
     place, count = np.arange(axis.size, dtype=np.float64), np.full(slower.shape, workers.prefill)
 
@@ -157,7 +165,7 @@ def _held(plant: Plant, point: PoolPoint, factors: _Factors) -> _Found:
         return found
 
     def in_flight(where: Array) -> Array:
-        rate = at(where, rates) / slower
+        rate = np.minimum(at(where, rates) / slower, links)
         before, over = _before(plant, rate, count, factor)
         on_their_way = rate * (before + share * plant.transfer_seconds) * late
         return np.where(over, np.inf, at(where, decoding) + on_their_way)
@@ -168,16 +176,16 @@ def _held(plant: Plant, point: PoolPoint, factors: _Factors) -> _Found:
         above = in_flight(middle) > point.concurrency
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     # Where a full batch leaves some waiting, the end of the axis is what is found.
-    rate, busy, tpot = at(low, rates) / slower, at(low, axis), at(low, state.tpot_seconds) * slower
+    rate, tpot = np.minimum(at(low, rates) / slower, links), at(low, state.tpot_seconds) * slower
     tokens = plant.decode.load.mean_steps * plant.decode.load.tokens_per_step
     return _Found(
         rate=rate,
-        seen=np.maximum(busy, 1.0),
+        seen=np.maximum(at(low, axis), 1.0),
         tpot=tpot,
         # Little's law: what is not decoding is before the first token.
         ttft=point.concurrency / rate - share * tokens * tpot,
         prefill_workers=count,
-        working=workers.decode * np.minimum(busy, 1.0) / rate,
+        working=workers.decode * at(low, alone) / rate,
         overloaded=np.zeros(slower.shape, dtype=bool),
     )
 
@@ -190,7 +198,8 @@ def _arriving(
     shape, share = draws.step.shape, plant.decoding_share
     rate, workers = np.full(shape, point.requests_per_second), np.full(shape, point.workers.prefill)
     reaching = point.requests_per_second * share / point.workers.decode
-    sampled = sample_arrivals(subject, plant.decode.policy, draws, (reaching, plant.limit[0]))
+    most, _ = batch_limit(plant.decode, plant.memory)
+    sampled = sample_arrivals(subject, plant.decode.policy, draws, (reaching, most))
     before, over = _before(plant, rate, workers, factor)
     first_step = sampled.subject.state.ttft_seconds * sampled.time_factor
     return sampled.subject, _Found(

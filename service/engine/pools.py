@@ -129,8 +129,7 @@ def flow_at(
     state = state_at(plant, busy, population)
     at_work = np.ones_like(busy)
     if population == "closed":
-        # A worker whose links bring less than a lone request at a time waits for them.
-        at_work = np.minimum(np.minimum(busy, 1.0), plant.received_per_second / state.requests_per_second)
+        at_work = at_work_of(plant, busy, state)
         busy = np.where(busy > 1.0, busy, at_work)
     decode_workers = 1.0 if sizing.workers is None else sizing.workers.decode
     reaching = decode_workers * at_work * state.requests_per_second
@@ -148,6 +147,15 @@ def flow_at(
     decoding = decode_workers * at_work * state.concurrency
     in_flight = decoding + rate * (waiting + prefill) + reaching * plant.transfer_seconds
     return Flow(busy, state, rate, load, prefill_workers, decode_workers, waiting, prefill, after, in_flight)
+
+
+def at_work_of(plant: Plant, busy: Array, state: SteadyState) -> Array:
+    """Return the share of time in which a decode worker has a request, of those always in flight.
+
+    One whose links bring less than a lone request at a time waits for them.
+    """
+    share: Array = np.minimum(np.minimum(busy, 1.0), plant.received_per_second / state.requests_per_second)
+    return share
 
 
 def state_at(plant: Plant, busy: Array, population: Population) -> SteadyState:

@@ -15,7 +15,7 @@ from service.engine.types import Calibration
 from tests.builders.catalog import make_gpu_price
 from tests.builders.estimates import NOW, SNAPSHOT, ModelledSnapshot, make_estimate_request, workload
 from tests.builders.operating_points import CALIBRATION
-from tests.builders.pools import CHEAPEST, PLANNED, arrivals, given, in_flight, planned
+from tests.builders.pools import CHEAPEST, PLANNED, arrivals, given, in_flight, make_pooled, planned
 
 MANY = UncertaintyRequest(samples=1024)
 
@@ -72,6 +72,11 @@ ASKED: dict[str, dict[str, Any]] = {
     "a lone request": {"pools": given(3, 3), "operating_point": in_flight(1.0)},
     "queued": {"pools": given(3, 1), "operating_point": in_flight(1e6)},
     "whole and cheapest": {"pools": given(2, 1), "operating_point": CHEAPEST},
+    "links": {
+        "pools": given(4, 1),
+        "operating_point": in_flight(1e6),
+        "workload": workload((1, 4000, 2, 0.0)),
+    },
     "arrivals": {"operating_point": arrivals(12.0), "utilisation": None},
     "phase": {"split": "phase"},
     "by cause": {"kv_view": "by_cause", "workload": workload((1, 4000, 500, 0.5))},
@@ -141,3 +146,15 @@ def test_a_price_of_its_own_is_drawn_apart() -> None:
 
 def test_without_uncertainty_nothing_is_drawn() -> None:
     assert estimate(make_estimate_request(pools=PoolsRequest()), SNAPSHOT, NOW).uncertainty is None
+
+
+def test_faster_workers_receive_no_more_than_their_links_bring() -> None:
+    asked = {"workload": workload((1, 4000, 2, 0.0)), "uncertainty": UncertaintyRequest(samples=64)}
+    _, pools = make_pooled(pools=given(40, 1), operating_point=in_flight(1e6), **asked)
+    links = 1.0 / pools.transfer.seconds
+    for pooled in (given(40, 1), PLANNED):
+        answer, _ = make_pooled(pools=pooled, operating_point=in_flight(1e6), **asked)
+        assert answer.uncertainty is not None
+        found = answer.uncertainty.figures["operating_point.requests_per_second"]
+        assert found.p50 == pytest.approx(links, rel=0.05)
+        assert found.p90 <= links * (1.0 + 1e-9)
