@@ -11,7 +11,7 @@ import numpy as np
 
 from service.engine.errors import UnsupportedError
 from service.engine.layout import check_layout
-from service.engine.network import collective_cost
+from service.engine.network import CollectiveCost, collective_cost
 from service.engine.spans import Array
 from service.engine.tables import (
     CHUNK_PRESENT,
@@ -94,7 +94,8 @@ def compile_replica(
     matrices = (np.zeros(shape), np.zeros(shape))
     _fill_gemms(plan, matrices)
     _fill_recurrent(plan, matrices)
-    _fill_added(plan, matrices[1])
+    network = collective_cost(work, accelerator, layout, formats, calibration)
+    _fill_added(plan, network, matrices[1])
     return ReplicaTable(
         layout=layout,
         spans=distinct_spans(work),
@@ -113,13 +114,12 @@ def compile_replica(
         memory_capacity_bytes=accelerator.memory_bytes,
         layers=sum(layer.count for layer in work.layers),
         speculation=speculation,
-        exchange=_exchange(plan),
+        exchange=_exchange(network),
     )
 
 
-def _exchange(plan: Plan) -> Exchange | None:
+def _exchange(network: CollectiveCost) -> Exchange | None:
     """Return dispatch and combine; None where no rank sends tokens to another's experts."""
-    network = collective_cost(plan.work, plan.accelerator, plan.layout, plan.formats, plan.calibration)
     if network.seconds_per_group_token == 0:
         return None
     return Exchange(network.exchange_latency_seconds, network.seconds_per_group_token)
@@ -285,9 +285,8 @@ def _fill_recurrent(plan: Plan, matrices: tuple[Array, Array]) -> None:
     seconds[1, RECURRENT, [DECODE, CHUNK_PRESENT]] = moved / rates.bytes_per_second
 
 
-def _fill_added(plan: Plan, seconds: Array) -> None:
+def _fill_added(plan: Plan, network: CollectiveCost, seconds: Array) -> None:
     """Fill collectives and host work, which only add time."""
-    network = collective_cost(plan.work, plan.accelerator, plan.layout, plan.formats, plan.calibration)
     seconds[0, COLLECTIVES, STEP] = network.latency_seconds
     seconds[0, COLLECTIVES, RANK_TOKENS] = network.seconds_per_rank_token
     seconds[0, COLLECTIVES, GROUP_TOKENS] = network.seconds_per_group_token

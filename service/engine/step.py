@@ -97,8 +97,11 @@ def _streams(coefficients: StepCoefficients, step: StepLoad, batches: float) -> 
     compute, memory = seconds[0], seconds[1]
     if coefficients.experts is not None:
         group = step.group + coefficients.drafts_per_decode * step.decode
-        of_one = expert_seconds(coefficients.experts, group / batches)
-        compute[EXPERTS], memory[EXPERTS] = batches * of_one[0], batches * of_one[1]
+        if batches > 1.0:
+            of_one = expert_seconds(coefficients.experts, group / batches)
+            compute[EXPERTS], memory[EXPERTS] = batches * of_one[0], batches * of_one[1]
+        else:
+            compute[EXPERTS], memory[EXPERTS] = expert_seconds(coefficients.experts, group)
     if coefficients.scale is not None:
         rounds = (len(compute), -1, coefficients.scale.shape[2])
         compute = (compute.reshape(rounds) * coefficients.scale[0][:, None]).reshape(compute.shape)
@@ -158,16 +161,20 @@ def step_work(
         ``StepTimes.batches``: each micro-batch reads the weights again.
     """
     counters = step.counters(coefficients.mean_uncached)
-    parts: Array | float = 1.0 if batches is None else batches
-    counters[CHUNK_PRESENT] *= parts
-    counters[STEP] *= parts
+    if batches is not None:
+        counters[CHUNK_PRESENT] *= batches
+        counters[STEP] *= batches
     work = coefficients.work @ counters
     flop, data = work[0], work[1]
     experts = coefficients.experts
     if experts is not None:
         group = step.group + coefficients.drafts_per_decode * step.decode
         flop[EXPERTS] = (experts.flop_per_token * group).sum(axis=0)
-        data[EXPERTS] = parts * expert_bytes(experts, group / parts)
+        data[EXPERTS] = (
+            expert_bytes(experts, group)
+            if batches is None
+            else batches * expert_bytes(experts, group / batches)
+        )
     return flop, data
 
 
