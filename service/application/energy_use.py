@@ -45,7 +45,7 @@ def energy_use(solution: Solution, rates: Sequence[Rate]) -> EnergyUse:
     return EnergyUse(
         joules_per_token=per_token,
         facility_joules_per_token={kind: joules * facility for kind, joules in per_token.items()},
-        joules_per_request=_parts(energy),
+        joules_per_request=parts_of(energy),
         sum_per_request=sum(rate.tokens_per_request * per_token[rate.kind] for rate in rates),
         working_watts=energy.working_watts,
         waiting_watts=accelerator.idle_power_watts,
@@ -95,7 +95,8 @@ def _share(solution: Solution, rate: Rate, place: int, power: tuple[float, float
     return energy_shares(plain, paid - plain, power) / rate.tokens_per_request
 
 
-def _parts(energy: Energy[float]) -> dict[str, float]:
+def parts_of(energy: Energy[float]) -> dict[str, float]:
+    """Return the joules of a request by what draws them, and their total."""
     return {
         "working": energy.working,
         "waiting": energy.waiting,

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 import numpy as np
 
 from service.application.answers import Rate
 from service.application.energy_answers import EnergyUse
+from service.application.energy_use import parts_of
 from service.application.pool_solution import PooledSolution, PoolPart, pool_shares
 from service.engine.energy import (
     Energy,
@@ -21,8 +21,6 @@ from service.engine.energy import (
     traits_of,
 )
 from service.engine.spans import Array
-
-_PARTS = ("working", "waiting", "host", "network", "cooling", "total")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ def pooled_energy(solution: PooledSolution, rates: Sequence[Rate]) -> EnergyUse:
     """
     pools = (solution.prefill, solution.decode)
     found = [_part(pool, shares) for pool, shares in zip(pools, pool_shares(solution), strict=True)]
-    parts = {name: sum(attrgetter(name)(one.energy) for one in found) for name in _PARTS}
+    prefill, decode = (parts_of(one.energy) for one in found)
+    parts = {name: joules + decode[name] for name, joules in prefill.items()}
     by_kind = sum((one.by_kind for one in found), np.zeros(3)).tolist()
     limit = sum(one.limit_joules for one in found)
     tokens = [rate.tokens_per_request for rate in rates]

@@ -5,13 +5,14 @@ from typing import Final
 
 import numpy as np
 
-from service.application.gpu_price import ChosenPrice, price_candidates
+from service.application.gpu_price import ChosenPrice
 from service.application.pool_solution import PooledSolution, PoolPart
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import KIND_NAMES
 from service.application.requests import EstimateRequest
 from service.application.resolve import DEFAULT_SAMPLES
 from service.application.spreads import CORRELATION, POOL_PREFILL_SPREAD, POOL_TTFT_SPREAD, tpot_spread
+from service.application.uncertainty import drawn_price
 from service.application.uncertainty_answers import Interval, PriceSpread, Uncertainty
 from service.economics.intervals import MOST_DIMENSIONS, interval, normal_points, sobol_points
 from service.engine.attribution import OUTPUT, UNCACHED, Subject
@@ -129,14 +130,7 @@ def _one_price(point: PooledSolution) -> bool:
 
 
 def _drawn(price: ChosenPrice, request: EstimateRequest, snapshot: CatalogSnapshot, chance: Array) -> _Hours:
-    """Return an hour's cost, any row with equal chances that the request's price leaves open."""
-    if price.row is None or request.as_of is None:
-        hourly = float(price.amount)
-        return np.full(chance.shape, hourly), PriceSpread(1, hourly, hourly, price.currency)
-    rows = price_candidates(snapshot, request, price.row)
-    amounts = np.sort(np.array([float(row.price.amount) for row in rows]))
-    drawn = amounts[np.minimum((chance * amounts.size).astype(int), amounts.size - 1)]
-    return drawn, PriceSpread(amounts.size, float(amounts[0]), float(amounts[-1]), price.currency)
+    return drawn_price(price, float(price.amount), (request, snapshot), chance)
 
 
 @dataclass(frozen=True)

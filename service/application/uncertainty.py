@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.application.energy_use import surroundings_with
-from service.application.gpu_price import price_candidates
+from service.application.gpu_price import ChosenPrice, price_candidates
 from service.application.ports import CatalogSnapshot
 from service.application.rate_rows import KIND_NAMES, Split
+from service.application.requests import EstimateRequest
 from service.application.resolve import DEFAULT_SAMPLES
 from service.application.solution import Solution
 from service.application.spreads import CORRELATION, tpot_spread, ttft_spread
@@ -116,9 +117,25 @@ def _sampled(point: Solution, draws: Draws) -> Sampled:
 
 def _prices(point: Solution, snapshot: CatalogSnapshot, chance: Array) -> tuple[Array, PriceSpread]:
     """Return the cost of a paid hour by sample, and the rows it is drawn from."""
-    price, request = point.resolved.price, point.resolved.request
+    return drawn_price(point.resolved.price, float(point.hourly), (point.resolved.request, snapshot), chance)
+
+
+def drawn_price(
+    price: ChosenPrice, hourly: float, asked: tuple[EstimateRequest, CatalogSnapshot], chance: Array
+) -> tuple[Array, PriceSpread]:
+    """Return an hour's cost by sample, any row with equal chances that a request's price leaves open.
+
+    Parameters
+    ----------
+    price, hourly
+        As chosen, and what a paid hour of it costs.
+    asked
+        The resolved request and the catalog that its rows are in.
+    chance
+        Evenly spread over 0 to 1, shape (N,).
+    """
+    request, snapshot = asked
     if price.row is None or request.as_of is None:
-        hourly = float(point.hourly)
         return np.full(chance.shape, hourly), PriceSpread(1, hourly, hourly, price.currency)
     rows = price_candidates(snapshot, request, price.row)
     amounts = np.sort(np.array([float(row.price.amount) for row in rows]))
