@@ -16,7 +16,7 @@ from service.api.schemas.estimate_request import (
     PriceBody,
     WorkloadClassBody,
 )
-from service.api.schemas.fields import MAX_INTEGER, MAX_LAYERS
+from service.api.schemas.fields import MAX_ACCELERATORS, MAX_INTEGER, MAX_LAYERS
 from service.api.validation import problem_from_pydantic
 from service.application.cost_requests import CostTermsRequest, LoadProfileRequest
 from service.application.ports import CatalogSnapshot
@@ -68,6 +68,7 @@ def estimate_request(body: EstimateBody, snapshot: CatalogSnapshot) -> EstimateR
         Where a limit is exceeded, or ``known_at`` is a revision that the catalog has not reached.
     """
     workload, unnamed = _workload(body)
+    _check_accelerators(body)
     return EstimateRequest(
         accelerator=body.accelerator,
         model=body.model,
@@ -225,6 +226,21 @@ def _price(given: PriceBody) -> PriceRequest:
         gpus_per_instance=given.gpus_per_instance,
         source=given.source,
     )
+
+
+def _check_accelerators(body: EstimateBody) -> None:
+    layout = body.layout
+    if layout is None:
+        return
+    total = (layout.tp or 1) * (layout.pp or 1) * (layout.attention_dp or 1)
+    if body.operating_point is not None:
+        total *= body.operating_point.replicas or 1
+    if total > MAX_ACCELERATORS:
+        raise _limit(
+            "layout",
+            f"tp x pp x attention_dp x replicas is {total} accelerators; the limit is {MAX_ACCELERATORS}",
+            {"maximum": MAX_ACCELERATORS},
+        )
 
 
 def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
